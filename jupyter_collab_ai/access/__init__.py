@@ -1,0 +1,1 @@
+"""What a request may touch: the route table, the gate and the filtered contents view."""

@@ -1,0 +1,1 @@
+"""Operations: the model client, analyzers, the debugger and the generator."""

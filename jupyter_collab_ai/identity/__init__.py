@@ -1,0 +1,1 @@
+"""Who you are: accounts, passwords, tokens, logins and the pages where people sign in."""

@@ -1,0 +1,1 @@
+"""Who may write where, for how long: leases with fencing tokens."""

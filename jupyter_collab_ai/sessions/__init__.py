@@ -1,0 +1,1 @@
+"""What is shared, with whom, in which role."""

@@ -1,0 +1,1 @@
+"""HTTP manners: base handler, request validation, error mapping, rate limits, event streams."""
