@@ -1,0 +1,236 @@
+"""The one way to the database: short functions run in worker threads, one transaction each.
+
+The event loop never waits for the database, and no transaction ever waits for the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, TypeVar
+from zlib import crc32
+
+from sqlalchemy import CursorResult, Executable, delete, insert, text
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from jupyter_collab_ai.clock import utcnow
+from jupyter_collab_ai.errors import DatabaseUnavailable
+from jupyter_collab_ai.ids import new_id
+from jupyter_collab_ai.storage.changes import (
+    CHANNEL,
+    Change,
+    ChangeBus,
+    PostgresListener,
+    SqliteListener,
+)
+from jupyter_collab_ai.storage.engine import make_engine, parse_url
+from jupyter_collab_ai.storage.migrate import migrate
+from jupyter_collab_ai.storage.tables import changes as changes_table
+
+T = TypeVar("T")
+
+#: Worker threads, and so connections, of one server.
+WORKERS = 8
+#: How long a change is kept for other processes on the same SQLite file.
+KEEP_CHANGES = timedelta(minutes=10)
+
+_UNAVAILABLE = "The database can't be reached at the moment; try again in a few seconds."
+
+
+class Tx:
+    """One transaction, given to the function that :class:`Database` runs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.changes: list[Change] = []
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite, for the few statements that differ."""
+        return self._connection.dialect.name == "sqlite"
+
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run one statement."""
+        return self._connection.execute(statement, parameters)
+
+    def notify(self, topic: str, key: str) -> None:
+        """Tell all servers of a change of ``key`` once this transaction is committed."""
+        if (topic, key) not in self.changes:
+            self.changes.append((topic, key))
+
+    def now(self) -> float:
+        """Return the database's own clock, in seconds since the epoch.
+
+        Leases are compared by this clock alone, as those of several servers may differ.
+        """
+        clock = (
+            "SELECT (julianday('now') - 2440587.5) * 86400.0"
+            if self.is_sqlite
+            else "SELECT extract(epoch from clock_timestamp())::double precision"
+        )
+        return float(self.execute(text(clock)).scalar_one())
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database with our tables in it."""
+
+    def __init__(self, url: str | URL) -> None:
+        """Prepare to use the database at ``url``; nothing is connected before :meth:`open`.
+
+        Raises:
+            InvalidDatabaseUrl: The URL can't be used.
+        """
+        self.url = parse_url(url) if isinstance(url, str) else url
+        self._engine = make_engine(self.url, pool_size=WORKERS)
+        self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="collab-ai-db")
+        self._listener: SqliteListener | PostgresListener | None = None
+        #: Names this process in leases and notifications.
+        self.server_id = new_id()
+        self.changes = ChangeBus()
+
+    def __repr__(self) -> str:
+        return f"Database({self.url.render_as_string(hide_password=True)!r})"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; safe when several servers start at once.
+
+        Blocks; for use before the event loop runs, or in a thread.
+
+        Raises:
+            DatabaseUnavailable: The database can't be reached.
+            SchemaTooNew: A newer version of this package has changed the schema.
+        """
+        try:
+            migrate(self._engine)
+        except OperationalError as error:
+            raise DatabaseUnavailable(_UNAVAILABLE) from error
+
+    async def open(self) -> None:
+        """Migrate, and begin to hear the changes of other servers."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self.migrate)
+        self.listen()
+
+    def listen(self) -> None:
+        """Begin to hear the changes of other servers, on the running event loop."""
+        if self._listener is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if self.is_sqlite:
+            path = self.url.database
+            assert path is not None  # parse_url lets no other through
+            self._listener = SqliteListener(path, self.server_id, loop, self.changes)
+        else:
+            self._listener = PostgresListener(self.url, self.server_id, loop, self.changes)
+        self._listener.start()
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of every connection."""
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+            self._listener = None
+        self._executor.shutdown(wait=True)
+        self._engine.dispose()
+
+    async def read(self, function: Callable[[Tx], T]) -> T:
+        """Run ``function`` in a worker thread, in a transaction that changes nothing.
+
+        Raises:
+            DatabaseUnavailable: The database can't be reached.
+        """
+        return await self._run(lambda: self.read_now(function))
+
+    async def write(self, function: Callable[[Tx], T], *, lock: str | None = None) -> T:
+        """Run ``function`` in a worker thread, in one transaction that may change things.
+
+        Args:
+            function: What to do; when it raises, nothing is changed.
+            lock: Transactions of the same name run one after the other, over all servers.
+                (On SQLite all writing ones do.)
+
+        Raises:
+            DatabaseUnavailable: The database can't be reached.
+        """
+        result, changes = await self._run(lambda: self._write(function, lock))
+        self.changes.publish(changes)
+        return result
+
+    def read_now(self, function: Callable[[Tx], T]) -> T:
+        """Do what :meth:`read` does in the calling thread, which must not be the event loop's."""
+        with self._translated(), self._engine.connect() as connection:
+            # Leaving the block rolls back, so nothing can slip in through a read.
+            return function(Tx(connection))
+
+    def write_now(self, function: Callable[[Tx], T], *, lock: str | None = None) -> T:
+        """Do what :meth:`write` does in the calling thread, before the event loop runs."""
+        result, _ = self._write(function, lock)
+        return result
+
+    def _write(self, function: Callable[[Tx], T], lock: str | None) -> tuple[T, list[Change]]:
+        with (
+            self._translated(),
+            self._engine.connect().execution_options(collab_write=True) as connection,
+            connection.begin(),
+        ):
+            tx = Tx(connection)
+            if lock is not None and not self.is_sqlite:
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:space, :name)"),
+                    {"space": 0x636F, "name": crc32(lock.encode()) - 2**31},
+                )
+            result = function(tx)
+            self._announce(connection, tx.changes)
+        return result, tx.changes
+
+    def _announce(self, connection: Connection, changes: list[Change]) -> None:
+        if not changes:
+            return
+        if self.is_sqlite:
+            now = utcnow()
+            connection.execute(delete(changes_table).where(changes_table.c.at < now - KEEP_CHANGES))
+            connection.execute(
+                insert(changes_table),
+                [
+                    {"source": self.server_id, "topic": topic, "key": key, "at": now}
+                    for topic, key in changes
+                ],
+            )
+            return
+        for topic, key in changes:
+            connection.execute(
+                text("SELECT pg_notify(:channel, :payload)"),
+                {"channel": CHANNEL, "payload": json.dumps([self.server_id, topic, key])},
+            )
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _translated() -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (OperationalError, PoolTimeout) as error:
+            raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from error
+            raise
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        # A caller that goes away does not undo what was begun: the thread runs to its end.
+        return await asyncio.shield(loop.run_in_executor(self._executor, function))

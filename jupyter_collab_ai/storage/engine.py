@@ -1,0 +1,98 @@
+"""How the two databases are reached, and the settings without which they misbehave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
+
+#: Milliseconds that a SQLite writer waits for another one.
+BUSY_TIMEOUT = 10_000
+#: Seconds to wait for a PostgreSQL server to answer a new connection.
+CONNECT_TIMEOUT = 5
+
+
+class InvalidDatabaseUrl(ValueError):
+    """The database URL can't be used; the message says why, without the password."""
+
+
+def parse_url(text: str) -> URL:
+    """Turn what an administrator wrote into the URL of a supported database and driver.
+
+    ``postgres://`` and ``postgresql://`` mean PostgreSQL through psycopg2; SQLAlchemy 2.1
+    would take the second for psycopg 3 and does not know the first.
+
+    Raises:
+        InvalidDatabaseUrl: The text is no URL, or names another kind of database.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise InvalidDatabaseUrl(
+            "COLLAB_AI_DATABASE_URL is not a database URL; write it like "
+            "postgresql://user:password@host/database."
+        ) from None
+    if url.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
+        return url.set(drivername="postgresql+psycopg2")
+    if url.drivername in {"sqlite", "sqlite+pysqlite"}:
+        if not url.database or url.database == ":memory:":
+            raise InvalidDatabaseUrl(
+                "A SQLite database for jupyter-collab-ai has to be a file; "
+                "write it like sqlite:////home/me/collab.db."
+            )
+        return url.set(drivername="sqlite+pysqlite")
+    raise InvalidDatabaseUrl(
+        f"COLLAB_AI_DATABASE_URL names {url.drivername!r}; PostgreSQL and SQLite are supported."
+    )
+
+
+def sqlite_url(path: Path) -> URL:
+    """Return the URL of the SQLite database in the file ``path``."""
+    return URL.create("sqlite+pysqlite", database=str(path))
+
+
+def make_engine(url: URL, *, pool_size: int) -> Engine:
+    """Create the engine for ``url`` with ``pool_size`` connections at the most."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, pool_size=pool_size, max_overflow=0)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "application_name": "jupyter-collab-ai",
+        },
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver begins late and commits behind one's back unless it is told to keep out.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"PRAGMA busy_timeout={BUSY_TIMEOUT}",
+        "PRAGMA journal_mode=WAL",
+        # An acknowledged edit has to survive the loss of power, not only of the process.
+        "PRAGMA synchronous=FULL",
+        "PRAGMA foreign_keys=ON",
+    ):
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another one wrote
+    # in between, and no time-out helps; so those that will write take the lock first.
+    write = connection.get_execution_options().get("collab_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

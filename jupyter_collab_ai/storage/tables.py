@@ -1,0 +1,284 @@
+"""Every table, in one place.
+
+Queries live in the rooms that own the nouns; the shape of the data lives here, so that the
+migrations have one thing to follow.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from jupyter_collab_ai.storage.columns import BigCounter, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_ROLES = "role IN ('owner', 'editor', 'viewer')"
+
+# ---------------------------------------------------------------- identity
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    #: Case-folded; unique whatever the case in which it was typed.
+    Column("username", String(64), nullable=False, unique=True),
+    Column("display_name", String(128), nullable=False),
+    Column("email", String(254)),
+    Column("color", String(16), nullable=False),
+    #: An argon2id string; null for accounts that sign in by other means.
+    Column("password_hash", Text),
+    Column("is_admin", Boolean, nullable=False, server_default=text("false")),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    #: Counts up when every login of the user has to end.
+    Column("token_version", Integer, nullable=False, server_default=text("1")),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    #: ``password`` or ``token`` (the holder of Jupyter's token).
+    Column("method", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("revoked_at", UtcDateTime),
+    Column("address", String(64)),
+    Column("user_agent", String(256)),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    #: SHA-256 of the token, in hexadecimal. The token itself is never stored.
+    Column("hash", String(64), primary_key=True),
+    Column("login_id", ForeignKey("logins.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("used_at", UtcDateTime),
+)
+
+# ---------------------------------------------------------------- sessions
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(256), nullable=False),
+    #: Canonical, relative to the server's root.
+    Column("path", String(1024), nullable=False, unique=True),
+    Column("type", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint("type IN ('file', 'directory', 'notebook')", name="type"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String(16), nullable=False),
+    Column("joined_at", UtcDateTime, nullable=False),
+    CheckConstraint(_ROLES, name="role"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("role", String(16), nullable=False),
+    #: SHA-256 of the secret, in hexadecimal.
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    #: Where set, only the account of this name may accept.
+    Column("username", String(64)),
+    Column("email", String(254)),
+    Column("created_by", ForeignKey("users.id", ondelete="SET NULL")),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("max_uses", Integer, nullable=False),
+    Column("uses", Integer, nullable=False, server_default=text("0")),
+    Column("revoked_at", UtcDateTime),
+    CheckConstraint(_ROLES, name="role"),
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    Column("id", BigCounter, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    #: Kept when the session or the account is gone: an audit has to outlive what it is about.
+    Column("session_id", String(32), index=True),
+    Column("actor_id", String(32)),
+    Column("actor", String(64)),
+    Column("action", String(64), nullable=False),
+    Column("target", String(256)),
+    Column("detail", JSON),
+    Column("address", String(64)),
+)
+
+# ---------------------------------------------------------------- live documents
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    #: Canonical, relative to the server's root; follows renames.
+    Column("path", String(1024), nullable=False, unique=True),
+    #: ``text`` or ``json``, and ``file`` or ``notebook``: one format and type a document.
+    Column("format", String(16), nullable=False),
+    Column("type", String(32), nullable=False),
+    #: Names one history of the document; changes when that history is given up.
+    Column("epoch", String(32), nullable=False),
+    #: The number of the newest update in the log.
+    Column("seq", BigInteger, nullable=False, server_default=text("0")),
+    #: What the file held when it was last loaded or saved (SHA-256), and the update up to
+    #: which the file then held the document.
+    Column("saved_hash", String(64)),
+    Column("saved_seq", BigInteger, nullable=False, server_default=text("0")),
+    #: The newest fencing token given out for this document; it only ever rises.
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+document_updates = Table(
+    "document_updates",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    #: ``client``, ``load``, ``disk``, ``ai``, ``server`` or ``restore``.
+    Column("origin", String(16), nullable=False),
+    Column("user_id", String(32)),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+document_snapshots = Table(
+    "document_snapshots",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    #: The state after this update, as one Yjs update.
+    Column("seq", BigInteger, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+document_clients = Table(
+    "document_clients",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("client_id", BigInteger, primary_key=True, autoincrement=False),
+    #: Whose the Yjs client id is; null for the server's own.
+    Column("user_id", String(32)),
+    #: Structs from this clock on are never accepted, from anyone; null where none is barred.
+    Column("barred_from", BigInteger),
+)
+
+# ---------------------------------------------------------------- locks and operations
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(
+        "document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("session_id", String(32), index=True),
+    #: ``document``, ``cell`` or ``range``.
+    Column("scope", String(16), nullable=False),
+    Column("cell_id", String(64)),
+    #: Where the scope begins and ends, as encoded Yjs relative positions.
+    Column("start_anchor", LargeBinary),
+    Column("end_anchor", LargeBinary),
+    Column("operation_id", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    #: The server process that renews it.
+    Column("server_id", String(32), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    #: Seconds since the epoch by the database's own clock.
+    Column("expires_at", Float(53), nullable=False),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("session_id", String(32), nullable=False, index=True),
+    Column("document_id", String(32), index=True),
+    Column("path", String(1024), nullable=False),
+    Column("user_id", String(32), nullable=False, index=True),
+    #: ``running``, ``done``, ``failed`` or ``cancelled``.
+    Column("state", String(16), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("result", JSON),
+    Column("reason", String(64)),
+    Column("model", String(128)),
+    Column("prompt_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("completion_tokens", Integer, nullable=False, server_default=text("0")),
+    Column("cost", Float(53)),
+    #: What is needed to take an applied result back.
+    Column("undo", LargeBinary),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Index("ix_operations_user_created", "user_id", "created_at"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(
+        "operation_id", ForeignKey("operations.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("session_id", String(32), nullable=False),
+    Column("document_id", String(32), nullable=False),
+    Column("path", String(1024), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("applied_at", UtcDateTime),
+)
+
+# ---------------------------------------------------------------- between processes
+
+#: What has changed, for other processes on the same SQLite file; PostgreSQL has NOTIFY.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", BigCounter, primary_key=True, autoincrement=True),
+    Column("source", String(32), nullable=False),
+    Column("topic", String(32), nullable=False),
+    Column("key", String(256), nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
