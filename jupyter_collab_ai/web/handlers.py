@@ -1,0 +1,122 @@
+"""The base of this package's own HTTP handlers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn, TypeVar
+
+from jupyter_server.base.handlers import APIHandler
+from pydantic import BaseModel
+from tornado import web
+
+from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotAuthenticated, RequestTooLarge
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.web.errors import bare_body, body_of, headers_of, status_of
+from jupyter_collab_ai.web.requests import parse_body, parse_query
+
+M = TypeVar("M", bound=BaseModel)
+
+#: Bytes that a request body may have, where a handler does not say otherwise.
+MAX_BODY = 1024 * 1024
+
+
+class ApiHandler(APIHandler):  # type: ignore[misc]  # jupyter_server has no type hints for it
+    """JSON in, JSON out, and every error in the one shape that the contract gives it.
+
+    The gate (:mod:`jupyter_collab_ai.access.gate`) has authenticated and authorised a
+    request before a method of a subclass runs.
+    """
+
+    max_body = MAX_BODY
+
+    @property
+    def principal(self) -> Principal:
+        """Who is asking.
+
+        Raises:
+            NotAuthenticated: Nobody known is.
+        """
+        principal = getattr(self.current_user, "principal", None)
+        if not isinstance(principal, Principal):
+            raise NotAuthenticated("Sign in first, or send a valid access token.")
+        return principal
+
+    @property
+    def address(self) -> str:
+        """The address of the client, after Jupyter's own setting about proxies."""
+        return self.request.remote_ip or ""
+
+    def read_body(self, model: type[M]) -> M:
+        """Return the request's body as ``model``.
+
+        Raises:
+            InvalidRequest: The body is not what ``model`` asks for.
+            RequestTooLarge: The body is larger than :attr:`max_body`.
+        """
+        if len(self.request.body) > self.max_body:
+            raise RequestTooLarge(
+                f"The request is larger than {self.max_body // 1024} KiB; send less at a time."
+            )
+        media_type = self.request.headers.get("Content-Type", "").split(";")[0].strip().lower()
+        if media_type != "application/json":
+            # Also keeps forms of other sites out, which can't send this type unasked.
+            raise InvalidRequest("Send the request with Content-Type: application/json.")
+        return parse_body(model, self.request.body)
+
+    def read_query(self, model: type[M]) -> M:
+        """Return the request's query as ``model``.
+
+        Raises:
+            InvalidRequest: The query is not what ``model`` asks for.
+        """
+        return parse_query(model, self.request.query_arguments)
+
+    def write_json(self, value: object, status: int = 200) -> None:
+        """Answer with ``value`` as JSON."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+    def no_content(self) -> None:
+        """Answer that it is done and that there is nothing to say."""
+        self.set_status(204)
+        self.finish()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error; what is unexpected stays in the log."""
+        exc_info = kwargs.get("exc_info")
+        error = exc_info[1] if exc_info else None
+        if isinstance(error, CollabError):
+            status_code = status_of(error)
+            body = body_of(error)
+            for name, value in headers_of(error).items():
+                self.set_header(name, value)
+        else:
+            body = bare_body(status_code)
+            if status_code == 401:
+                self.set_header("WWW-Authenticate", "Bearer")
+        if self.request.method == "HEAD":
+            self.set_status(status_code)
+            self.finish()
+            return
+        self.write_json(body, status_code)
+        self.finish()
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log what is unexpected; an error that the client is told about is no event."""
+        if isinstance(value, CollabError):
+            return
+        super().log_exception(typ, value, tb)
+
+    def get_login_url(self) -> NoReturn:
+        """Refuse instead of redirecting: a program can't fill in a form."""
+        raise NotAuthenticated("Sign in first, or send a valid access token.")
+
+
+class UnknownHandler(ApiHandler):
+    """Answers 404 for whatever lies under our prefix and does not exist."""
+
+    def prepare(self) -> NoReturn:  # type: ignore[override]
+        """Refuse before anything else happens."""
+        raise web.HTTPError(404)
