@@ -16,7 +16,7 @@ class Credential(Enum):
     #: The login cookie of a browser, which scripts of others may make it send.
     COOKIE = "cookie"
     #: Jupyter's own token in ``Authorization: token``.
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105  # the name of a scheme
 
 
 @dataclass(frozen=True)

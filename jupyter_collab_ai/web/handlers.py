@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 MAX_BODY = 1024 * 1024
 
 
-class ApiHandler(APIHandler):  # type: ignore[misc]  # jupyter_server has no type hints for it
+class ApiHandler(APIHandler):
     """JSON in, JSON out, and every error in the one shape that the contract gives it.
 
     The gate (:mod:`jupyter_collab_ai.access.gate`) has authenticated and authorised a
