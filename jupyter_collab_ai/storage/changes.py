@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import select
+import socket
 import sqlite3
 import threading
 import time
@@ -226,6 +227,8 @@ class PostgresListener:
         self._bus = bus
         self._stop = threading.Event()
         self._ready = threading.Event()
+        # Wakes the thread out of its wait when it has to end.
+        self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="collab-ai-changes", daemon=True)
 
     def start(self) -> None:
@@ -236,7 +239,10 @@ class PostgresListener:
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
+        self._waker.send(b"\0")
         self._thread.join(timeout=5)
+        self._woken.close()
+        self._waker.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -265,8 +271,8 @@ class PostgresListener:
             self._tell(self._bus.set_live, True)
             self._ready.set()
             while not self._stop.is_set():
-                readable, _, _ = select.select([connection], [], [], 0.5)
-                if not readable:
+                readable, _, _ = select.select([connection, self._woken], [], [])
+                if connection not in readable:
                     continue
                 connection.poll()
                 changes: list[Change] = []
