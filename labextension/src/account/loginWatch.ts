@@ -1,0 +1,73 @@
+import { Notification } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { IDisposable } from '@lumino/disposable';
+import { Poll } from '@lumino/polling';
+
+import type { ICollabClient } from '../api/client';
+
+/** Milliseconds between two looks at whether the login still stands. */
+const INTERVAL = 60_000;
+
+/**
+ * Tells the person, once, that their login has ended, and takes it back when they are signed
+ * in again (in another tab, say). JupyterLab by itself says nothing: its calls just fail.
+ */
+export class LoginWatch implements IDisposable {
+  constructor(
+    private readonly _client: ICollabClient,
+    private readonly _signIn: () => void,
+    private readonly _trans: TranslationBundle
+  ) {
+    _client.loginEnded.connect(this._tell, this);
+    this._poll = new Poll({
+      name: 'jupyter-collab-ai:login',
+      factory: async () => {
+        await _client.me();
+        this._takeBack();
+      },
+      frequency: { interval: INTERVAL, backoff: true, max: 5 * INTERVAL },
+      standby: 'when-hidden'
+    });
+  }
+
+  get isDisposed(): boolean {
+    return this._poll.isDisposed;
+  }
+
+  dispose(): void {
+    this._client.loginEnded.disconnect(this._tell, this);
+    this._poll.dispose();
+    this._takeBack();
+  }
+
+  private _tell(): void {
+    if (this._notification !== null) {
+      return;
+    }
+    this._notification = Notification.error(
+      this._trans.__(
+        'You are no longer signed in. What you type now is not shared or saved.'
+      ),
+      {
+        autoClose: false,
+        actions: [
+          {
+            label: this._trans.__('Sign in again'),
+            displayType: 'accent',
+            callback: this._signIn
+          }
+        ]
+      }
+    );
+  }
+
+  private _takeBack(): void {
+    if (this._notification !== null) {
+      Notification.dismiss(this._notification);
+      this._notification = null;
+    }
+  }
+
+  private _notification: string | null = null;
+  private readonly _poll: Poll;
+}
