@@ -1,0 +1,347 @@
+"""The log of updates: the one history of each document.
+
+Whatever was acknowledged to anyone, or shown to anyone else, is in here first. History,
+recovery and the file on disk are all made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from pycrdt import Doc
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from jupyter_collab_ai.clock import utcnow
+from jupyter_collab_ai.ids import DocumentId, UserId
+from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.storage.tables import (
+    document_clients,
+    document_snapshots,
+    document_updates,
+    documents,
+)
+
+#: Called in the transaction that records an edit, once no other can come in between.
+Fence = Callable[[Tx], None]
+
+
+class Origin(Enum):
+    """Where an update came from."""
+
+    CLIENT = "client"
+    LOAD = "load"
+    DISK = "disk"
+    AI = "ai"
+    SERVER = "server"
+    RESTORE = "restore"
+
+
+class LogMoved(Exception):
+    """The log holds updates that the caller has not seen; read them, then try again."""
+
+
+class LogGone(Exception):
+    """The document was forgotten, or its history was given up for another one."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One update to record."""
+
+    data: bytes
+    origin: Origin
+    user_id: UserId | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One update that is in the log."""
+
+    seq: int
+    data: bytes
+    origin: Origin
+    user_id: UserId | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """What is known of one Yjs client id of a document."""
+
+    client_id: int
+    #: Whose it is; None for the server's own.
+    user_id: UserId | None
+    #: Structs from this clock on are never accepted; None where none is barred.
+    barred_from: int | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything needed to build a document again."""
+
+    #: The number of the newest update.
+    seq: int
+    #: A snapshot, if there is one, and all updates after it, in order.
+    updates: Sequence[bytes]
+    #: How many of them are not in the snapshot.
+    tail: int
+    clients: Sequence[ClientRecord] = field(default_factory=tuple)
+
+    def replay(self) -> Doc[Any]:
+        """Return a new document with all of it; takes time for a long history."""
+        doc: Doc[Any] = Doc()
+        with doc.transaction():
+            for data in self.updates:
+                doc.apply_update(data)
+        return doc
+
+
+class UpdateLog:
+    """The updates of all documents, in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, document_id: DocumentId, epoch: str) -> History:
+        """Return the whole history of a document.
+
+        Raises:
+            LogGone: There is no such history any more.
+        """
+        return await self._database.read(lambda tx: read_history(tx, document_id, epoch))
+
+    async def history_at(self, document_id: DocumentId, epoch: str, seq: int) -> History:
+        """Return the history up to and with the update ``seq``.
+
+        Raises:
+            LogGone: There is no such history any more.
+        """
+        return await self._database.read(lambda tx: read_history(tx, document_id, epoch, seq))
+
+    async def after(self, document_id: DocumentId, epoch: str, seq: int) -> list[Recorded]:
+        """Return the updates after ``seq``, in order.
+
+        Raises:
+            LogGone: There is no such history any more.
+        """
+
+        def read(tx: Tx) -> list[Recorded]:
+            _require_epoch(tx, document_id, epoch)
+            return read_updates(tx, document_id, after=seq)
+
+        return await self._database.read(read)
+
+    async def clients(self, document_id: DocumentId) -> list[ClientRecord]:
+        """Return what is known of the Yjs client ids of a document."""
+        return await self._database.read(lambda tx: read_clients(tx, document_id))
+
+    async def append(
+        self,
+        document_id: DocumentId,
+        epoch: str,
+        expected: int,
+        entries: Sequence[Entry],
+        *,
+        clients: Sequence[ClientRecord] = (),
+        fence: Fence | None = None,
+    ) -> int:
+        """Record updates and what was learned of client ids, all or nothing.
+
+        Args:
+            document_id: The document.
+            epoch: The history that the caller means.
+            expected: The number of the newest update that the caller has seen.
+            entries: The updates, in order.
+            clients: New or changed facts about client ids.
+            fence: Raises if the updates may not be recorded after all.
+
+        Returns:
+            The number of the newest update afterwards.
+
+        Raises:
+            LogMoved: Somebody else has recorded updates meanwhile.
+            LogGone: There is no such history any more.
+            DatabaseUnavailable: It may or may not have been recorded.
+        """
+        return await self._database.write(
+            lambda tx: append(
+                tx, document_id, epoch, expected, entries, clients=clients, fence=fence
+            )
+        )
+
+    async def add_snapshot(self, document_id: DocumentId, seq: int, data: bytes) -> None:
+        """Keep the state after the update ``seq``, so that opening is quick."""
+
+        def write(tx: Tx) -> None:
+            known = tx.execute(
+                select(document_snapshots.c.seq).where(
+                    document_snapshots.c.document_id == document_id,
+                    document_snapshots.c.seq >= seq,
+                )
+            ).first()
+            row = tx.execute(
+                select(documents.c.seq).where(documents.c.id == document_id)
+            ).scalar_one_or_none()
+            if known is not None or row is None or row < seq:
+                return
+            tx.execute(
+                insert(document_snapshots).values(
+                    document_id=document_id, seq=seq, data=data, created_at=utcnow()
+                )
+            )
+
+        await self._database.write(write)
+
+
+def append(
+    tx: Tx,
+    document_id: DocumentId,
+    epoch: str,
+    expected: int,
+    entries: Sequence[Entry],
+    *,
+    clients: Sequence[ClientRecord] = (),
+    fence: Fence | None = None,
+) -> int:
+    """Do what :meth:`UpdateLog.append` does, in a transaction of the caller."""
+    now = utcnow()
+    seq = expected + len(entries)
+    # Also takes the row's lock: from here to the commit nobody else writes to this document.
+    moved = tx.execute(
+        update(documents)
+        .where(
+            documents.c.id == document_id,
+            documents.c.epoch == epoch,
+            documents.c.seq == expected,
+        )
+        .values({"seq": seq, "updated_at": now})
+    )
+    if moved.rowcount != 1:
+        _require_epoch(tx, document_id, epoch)
+        raise LogMoved
+    if fence is not None:
+        fence(tx)
+    if entries:
+        tx.execute(
+            insert(document_updates),
+            [
+                {
+                    "document_id": document_id,
+                    "seq": expected + offset,
+                    "data": entry.data,
+                    "origin": entry.origin.value,
+                    "user_id": entry.user_id,
+                    "created_at": now,
+                }
+                for offset, entry in enumerate(entries, start=1)
+            ],
+        )
+    for client in clients:
+        _put_client(tx, document_id, client)
+    return seq
+
+
+def read_history(
+    tx: Tx, document_id: DocumentId, epoch: str, up_to: int | None = None
+) -> History:
+    """Read the newest snapshot and what follows it."""
+    newest = _require_epoch(tx, document_id, epoch)
+    up_to = newest if up_to is None else min(up_to, newest)
+    snapshot = tx.execute(
+        select(document_snapshots.c.seq, document_snapshots.c.data)
+        .where(
+            document_snapshots.c.document_id == document_id,
+            document_snapshots.c.seq <= up_to,
+        )
+        .order_by(document_snapshots.c.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    start = 0 if snapshot is None else snapshot.seq
+    tail = [
+        bytes(data)
+        for data in tx.execute(
+            select(document_updates.c.data)
+            .where(
+                document_updates.c.document_id == document_id,
+                document_updates.c.seq > start,
+                document_updates.c.seq <= up_to,
+            )
+            .order_by(document_updates.c.seq)
+        ).scalars()
+    ]
+    first = [] if snapshot is None else [bytes(snapshot.data)]
+    return History(up_to, [*first, *tail], len(tail), read_clients(tx, document_id))
+
+
+def read_updates(tx: Tx, document_id: DocumentId, *, after: int = 0) -> list[Recorded]:
+    """Read the updates after ``after``, in order."""
+    rows = tx.execute(
+        select(document_updates)
+        .where(document_updates.c.document_id == document_id, document_updates.c.seq > after)
+        .order_by(document_updates.c.seq)
+    )
+    return [
+        Recorded(row.seq, bytes(row.data), Origin(row.origin), row.user_id, row.created_at)
+        for row in rows
+    ]
+
+
+def read_clients(tx: Tx, document_id: DocumentId) -> list[ClientRecord]:
+    """Read what is known of the client ids of a document."""
+    rows = tx.execute(
+        select(document_clients).where(document_clients.c.document_id == document_id)
+    )
+    return [ClientRecord(row.client_id, row.user_id, row.barred_from) for row in rows]
+
+
+def drop_history(tx: Tx, document_id: DocumentId, epoch: str) -> None:
+    """Give the history of a document up: the next one to open it starts from its file."""
+    for table in (document_updates, document_snapshots, document_clients):
+        tx.execute(delete(table).where(table.c.document_id == document_id))
+    tx.execute(
+        update(documents)
+        .where(documents.c.id == document_id)
+        .values(epoch=epoch, seq=0, saved_seq=0, saved_hash=None)
+    )
+
+
+def count_updates(tx: Tx, document_id: DocumentId) -> int:
+    """Return how many updates of a document are kept."""
+    return int(
+        tx.execute(
+            select(func.count())
+            .select_from(document_updates)
+            .where(document_updates.c.document_id == document_id)
+        ).scalar_one()
+    )
+
+
+def _require_epoch(tx: Tx, document_id: DocumentId, epoch: str) -> int:
+    row = tx.execute(
+        select(documents.c.epoch, documents.c.seq).where(documents.c.id == document_id)
+    ).one_or_none()
+    if row is None or row.epoch != epoch:
+        raise LogGone
+    return int(row.seq)
+
+
+def _put_client(tx: Tx, document_id: DocumentId, client: ClientRecord) -> None:
+    values: Mapping[str, Any] = {
+        "document_id": document_id,
+        "client_id": client.client_id,
+        "user_id": client.user_id,
+        "barred_from": client.barred_from,
+    }
+    dialect = sqlite if tx.is_sqlite else postgresql
+    statement = dialect.insert(document_clients).values(**values)
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["document_id", "client_id"],
+            set_={"user_id": client.user_id, "barred_from": client.barred_from},
+        )
+    )

@@ -1,0 +1,80 @@
+"""What rooms ask of others, and tell others; ``app.py`` plugs the answers in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.principal import Principal
+
+Stop = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Right:
+    """What somebody may do with a document now."""
+
+    may_read: bool
+    may_write: bool
+    #: The session that gives the right; None for an admin where nothing is shared.
+    session_id: SessionId | None = None
+
+
+class Rights(Protocol):
+    """Who may do what with a document."""
+
+    async def right(self, principal: Principal, path: str) -> Right:
+        """Return what ``principal`` may do with the document at the canonical ``path``.
+
+        Asked for each batch of messages, so it has to be quick when nothing has changed.
+        """
+        ...
+
+    async def document_path(
+        self, principal: Principal, session_id: SessionId, path: str | None
+    ) -> str:
+        """Return the canonical path of a session's document.
+
+        Args:
+            principal: Who asks.
+            session_id: The session.
+            path: For a session of a folder, which of its documents.
+
+        Raises:
+            NotFound: There is no such session or path, or not for ``principal``.
+            InvalidRequest: The session is a folder and ``path`` is missing or not canonical.
+        """
+        ...
+
+    def watch(self, changed: Callable[[SessionId | None, UserId | None], None]) -> Stop:
+        """Call ``changed`` on the event loop as soon as a right may have changed.
+
+        None stands for every session, or for every user.
+        """
+        ...
+
+
+class Logins(Protocol):
+    """Whether whoever opened a connection is still signed in."""
+
+    def watch(self, principal: Principal, ended: Callable[[], None]) -> Stop:
+        """Call ``ended`` on the event loop once the principal's login or account ends."""
+        ...
+
+
+class Events(Protocol):
+    """Tells the pages of a session what has happened (``web.events.EventHub``)."""
+
+    def publish(self, session_id: SessionId, type_: str, data: dict[str, Any]) -> None:
+        """Tell all who follow the session."""
+        ...
+
+
+class SessionsOfPath(Protocol):
+    """Which session a document belongs to."""
+
+    async def session_of(self, path: str) -> SessionId | None:
+        """Return the session that covers the canonical ``path``, or None."""
+        ...
