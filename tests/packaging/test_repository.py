@@ -82,3 +82,11 @@ def test_every_link_between_our_documents_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
             links += 1
     assert links > 5
+
+
+def test_every_decision_is_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "index.md").read_text()
+    pages = sorted(path.name for path in folder.glob("0*.md"))
+    assert pages == sorted(re.findall(r"\((0.*?\.md)\)", index))
+    assert len({name[:4] for name in pages}) == len(pages)
