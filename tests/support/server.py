@@ -42,6 +42,7 @@ class LabServer:
         env: Mapping[str, str] | None = None,
         args: tuple[str, ...] = (),
         config: Mapping[str, object] | None = None,
+        ready: str = "collab-ai/health",
     ) -> None:
         """Prepare a server that keeps everything in ``folder``.
 
@@ -51,8 +52,10 @@ class LabServer:
             env: More environment variables.
             args: More command line arguments.
             config: The content of its ``jupyter_server_config.json``.
+            ready: The path that answers 200 once the server is of use.
         """
         self.folder = folder
+        self._ready = ready
         self.root = folder / "root"
         self.log_file = folder / "server.log"
         self.token = secrets.token_hex(24)
@@ -134,7 +137,7 @@ class LabServer:
             )
 
     def start(self) -> LabServer:
-        """Start it and wait until this package's health check answers.
+        """Start it and wait until it is ready, as a rule until our health check answers.
 
         Blocks for seconds: in a coroutine use ``await asyncio.to_thread(server.start)``.
         """
@@ -149,12 +152,12 @@ class LabServer:
                 f"The server ended with {self._process.returncode}:\n{self.log[-6000:]}"
             )
         try:
-            with urllib.request.urlopen(f"{self.api_url}health", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.base_url}{self._ready}", timeout=5) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError as error:
             # It answers, so it runs; a server without our extension must not pass for ours.
             raise RuntimeError(
-                f"collab-ai/health answered {error.code}:\n{self.log[-6000:]}"
+                f"{self._ready} answered {error.code}:\n{self.log[-6000:]}"
             ) from error
         except OSError:
             return False
@@ -207,6 +210,7 @@ class ServerFactory:
         env: Mapping[str, str] | None = None,
         args: tuple[str, ...] = (),
         config: Mapping[str, object] | None = None,
+        ready: str = "collab-ai/health",
         start: bool = True,
     ) -> LabServer:
         """Make a server and, unless told not to, start it and wait until it answers."""
@@ -216,6 +220,7 @@ class ServerFactory:
             env=env,
             args=args,
             config=config,
+            ready=ready,
         )
         self._servers.append(server)
         return server.start() if start else server

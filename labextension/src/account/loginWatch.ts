@@ -18,13 +18,10 @@ export class LoginWatch implements IDisposable {
     private readonly _signIn: () => void,
     private readonly _trans: TranslationBundle
   ) {
-    _client.loginEnded.connect(this._tell, this);
+    _client.signedInChanged.connect(this._onChanged, this);
     this._poll = new Poll({
       name: 'jupyter-collab-ai:login',
-      factory: async () => {
-        await _client.me();
-        this._takeBack();
-      },
+      factory: () => _client.me(),
       frequency: { interval: INTERVAL, backoff: true, max: 5 * INTERVAL },
       standby: 'when-hidden'
     });
@@ -35,15 +32,20 @@ export class LoginWatch implements IDisposable {
   }
 
   dispose(): void {
-    this._client.loginEnded.disconnect(this._tell, this);
+    this._client.signedInChanged.disconnect(this._onChanged, this);
     this._poll.dispose();
     this._takeBack();
   }
 
-  private _tell(): void {
-    if (this._notification !== null) {
-      return;
+  private _onChanged(_: ICollabClient, signedIn: boolean): void {
+    if (signedIn) {
+      this._takeBack();
+    } else {
+      this._tell();
     }
+  }
+
+  private _tell(): void {
     this._notification = Notification.error(
       this._trans.__(
         'You are no longer signed in. What you type now is not shared or saved.'

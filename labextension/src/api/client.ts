@@ -2,15 +2,18 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import { type ApiError, toApiError } from './errors';
+import { toApiError } from './errors';
 import type { IPage, ISession, IUser } from './types';
 
 /**
  * The calls that this package's server answers, as the person in this browser.
  */
 export interface ICollabClient {
-  /** Emitted when a call fails because the person is no longer signed in. */
-  readonly loginEnded: ISignal<ICollabClient, ApiError>;
+  /**
+   * Emitted with false when a call fails because the person is no longer signed in, and with
+   * true when a later one succeeds.
+   */
+  readonly signedInChanged: ISignal<ICollabClient, boolean>;
 
   /** Return the account of the person in this browser. */
   me(): Promise<IUser>;
@@ -25,8 +28,8 @@ export interface ICollabClient {
 export class CollabClient implements ICollabClient {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
-  get loginEnded(): ISignal<this, ApiError> {
-    return this._loginEnded;
+  get signedInChanged(): ISignal<this, boolean> {
+    return this._signedInChanged;
   }
 
   async me(): Promise<IUser> {
@@ -61,12 +64,21 @@ export class CollabClient implements ICollabClient {
         await response.text()
       );
       if (error.loginEnded) {
-        this._loginEnded.emit(error);
+        this._setSignedIn(false);
       }
       throw error;
     }
+    this._setSignedIn(true);
     return (await response.json()) as T;
   }
 
-  private readonly _loginEnded = new Signal<this, ApiError>(this);
+  private _setSignedIn(signedIn: boolean): void {
+    if (signedIn !== this._signedIn) {
+      this._signedIn = signedIn;
+      this._signedInChanged.emit(signedIn);
+    }
+  }
+
+  private _signedIn = true;
+  private readonly _signedInChanged = new Signal<this, boolean>(this);
 }

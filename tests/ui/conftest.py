@@ -1,0 +1,57 @@
+"""A real browser on a real JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.server import LabServer
+
+#: Milliseconds for JupyterLab to be on the screen; on two busy cores it takes up to twelve
+#: seconds.
+LAB_TIMEOUT = 60_000
+
+
+@pytest.fixture
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """A browser of this test alone; one ``new_context()`` stands for one person."""
+    # Chromium's sandbox needs rights that root and many containers do not have.
+    arguments = ["--disable-gpu", "--disable-dev-shm-usage"]
+    sandbox = hasattr(os, "geteuid") and os.geteuid() != 0 and not os.environ.get("CI")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=arguments, chromium_sandbox=sandbox
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab_without_server_part(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    """JupyterLab with our JupyterLab extension, the answers of the server left to the test."""
+    folder = tmp_path_factory.mktemp("lab")
+    server = LabServer(
+        folder,
+        config={"ServerApp": {"jpserver_extensions": {"jupyter_collab_ai": False}}},
+        ready="api",
+    )
+    settings = folder / "config" / "lab" / "user-settings"
+    notifications = (
+        settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    )
+    notifications.parent.mkdir(parents=True)
+    notifications.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    with server:
+        yield server.start()
+
+
+async def open_lab(page: Page, server: LabServer) -> None:
+    """Open JupyterLab as the holder of the server's token and wait until it is usable."""
+    await page.goto(f"{server.base_url}lab?token={server.token}&reset")
+    await page.wait_for_selector("#jp-main-dock-panel", timeout=LAB_TIMEOUT)
+    await page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=LAB_TIMEOUT)
