@@ -37,9 +37,8 @@ def start(
     **kwargs: Any,
 ) -> subprocess.Popen[bytes]:
     """Start ``command``; where the system can, it gets ``death_signal`` when the tests die."""
-    return _starter.submit(
-        subprocess.Popen, command, preexec_fn=_die_with_parent(death_signal), **kwargs
-    ).result()
+    ask = _die_with_parent(death_signal)
+    return _starter.submit(lambda: subprocess.Popen(command, preexec_fn=ask, **kwargs)).result()
 
 
 def end(process: subprocess.Popen[bytes], number: int, *, timeout: float) -> None:
