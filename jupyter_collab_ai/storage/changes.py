@@ -121,6 +121,10 @@ class ChangeCache(Generic[K, V]):
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
+    def clear(self) -> None:
+        """Forget everything, also what is being read now."""
+        self._on_change(None)
+
     def _on_change(self, key: str | None) -> None:
         self._generation += 1
         if key is None:

@@ -1,0 +1,471 @@
+"""Queries about sessions, members, invitations and the audit, by noun."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, desc, func, insert, or_, select, update
+from sqlalchemy.sql import ColumnElement
+
+from jupyter_collab_ai.clock import rfc3339, utcnow
+from jupyter_collab_ai.ids import InvitationId, SessionId, UserId, new_id
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.sessions.paths import ancestors
+from jupyter_collab_ai.sessions.roles import Role
+from jupyter_collab_ai.storage.database import Tx
+from jupyter_collab_ai.storage.tables import activity, invitations, members, sessions, users
+
+#: Change topics; the keys are the session's id, and ``session:user``.
+SESSION = "session"
+MEMBER = "member"
+#: All changes of one kind in one lock, so that checks over several rows hold.
+LOCK = "sessions"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session."""
+
+    id: SessionId
+    name: str
+    path: str
+    type: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a session, with the account."""
+
+    user: dict[str, Any]
+    user_id: UserId
+    role: Role
+    joined_at: datetime
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """One invitation, without its secret."""
+
+    id: InvitationId
+    session_id: SessionId
+    role: Role
+    username: str | None
+    email: str | None
+    created_by: UserId | None
+    created_at: datetime
+    expires_at: datetime
+    uses: int
+    max_uses: int
+    revoked_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what clients are shown."""
+        value: dict[str, Any] = {
+            "id": self.id,
+            "role": self.role.value,
+            "created_at": rfc3339(self.created_at),
+            "expires_at": rfc3339(self.expires_at),
+            "uses": self.uses,
+            "max_uses": self.max_uses,
+        }
+        if self.username is not None:
+            value["username"] = self.username
+        if self.email is not None:
+            value["email"] = self.email
+        return value
+
+
+def hash_secret(secret: str) -> str:
+    """Return what is kept of a secret with 256 random bits; no salt is needed for those."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# ---------------------------------------------------------------- sessions
+
+
+def find(tx: Tx, session_id: str) -> Session | None:
+    """Return the session of this id."""
+    row = tx.execute(select(sessions).where(sessions.c.id == session_id)).one_or_none()
+    return None if row is None else _session(row)
+
+
+def covering(tx: Tx, path: str) -> Session | None:
+    """Return the session that ``path`` belongs to; there is one at the most."""
+    row = tx.execute(
+        select(sessions)
+        .where(sessions.c.path.in_(ancestors(path)))
+        .order_by(desc(func.length(sessions.c.path)))
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _session(row)
+
+
+def overlapping(tx: Tx, path: str, *, but: str | None = None) -> Session | None:
+    """Return a session whose files would be shared twice if ``path`` were shared."""
+    row = tx.execute(
+        select(sessions)
+        .where(
+            or_(sessions.c.path.in_(ancestors(path)), _below(path)),
+            sessions.c.id != (but or ""),
+        )
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _session(row)
+
+
+def at_or_below(tx: Tx, path: str) -> list[Session]:
+    """Return the sessions at ``path`` and in it."""
+    rows = tx.execute(select(sessions).where(or_(sessions.c.path == path, _below(path))))
+    return [_session(row) for row in rows]
+
+
+def add(tx: Tx, name: str, path: str, type_: str) -> Session:
+    """Add a session."""
+    now = utcnow()
+    session = Session(SessionId(new_id()), name, path, type_, now, now)
+    tx.execute(
+        insert(sessions).values(
+            id=session.id, name=name, path=path, type=type_, created_at=now, updated_at=now
+        )
+    )
+    tx.notify(SESSION, session.id)
+    return session
+
+
+def change(tx: Tx, session_id: SessionId, **values: Any) -> None:
+    """Change columns of a session."""
+    tx.execute(
+        update(sessions).where(sessions.c.id == session_id).values(**values, updated_at=utcnow())
+    )
+    tx.notify(SESSION, session_id)
+
+
+def remove(tx: Tx, session_id: SessionId) -> None:
+    """Remove a session, its members and its invitations."""
+    tx.execute(delete(sessions).where(sessions.c.id == session_id))
+    tx.notify(SESSION, session_id)
+
+
+def paths_of(tx: Tx, user_id: UserId) -> list[str]:
+    """Return the paths of all sessions of a user."""
+    return list(
+        tx.execute(
+            select(sessions.c.path)
+            .join(members, members.c.session_id == sessions.c.id)
+            .where(members.c.user_id == user_id)
+        ).scalars()
+    )
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some sessions of a list, and where the list goes on."""
+
+    items: list[Session]
+    after: tuple[datetime, str] | None
+
+
+def page(
+    tx: Tx,
+    *,
+    user_id: UserId | None,
+    limit: int,
+    after: tuple[datetime, str] | None,
+    query: str | None,
+) -> Page:
+    """Return sessions, the newest first; of a user, or of everybody where it is None."""
+    statement = select(sessions)
+    if user_id is not None:
+        statement = statement.join(members, members.c.session_id == sessions.c.id).where(
+            members.c.user_id == user_id
+        )
+    if query:
+        needle = query.lower()
+        statement = statement.where(
+            or_(
+                func.lower(sessions.c.name).contains(needle, autoescape=True),
+                func.lower(sessions.c.path).contains(needle, autoescape=True),
+            )
+        )
+    if after is not None:
+        statement = statement.where(
+            or_(
+                sessions.c.created_at < after[0],
+                and_(sessions.c.created_at == after[0], sessions.c.id < after[1]),
+            )
+        )
+    rows = tx.execute(
+        statement.order_by(desc(sessions.c.created_at), desc(sessions.c.id)).limit(limit + 1)
+    ).all()
+    items = [_session(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items, (items[-1].created_at, items[-1].id) if more else None)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is told of a session besides its own columns."""
+
+    owner: dict[str, Any] | None
+    member_count: int
+    role: Role | None
+
+
+def summaries(tx: Tx, ids: Sequence[SessionId], user_id: UserId) -> dict[SessionId, Summary]:
+    """Return owner, number of members and the role of ``user_id`` for each session."""
+    counts: dict[str, int] = {}
+    owners: dict[str, dict[str, Any]] = {}
+    roles: dict[str, Role] = {}
+    rows = tx.execute(
+        select(members.c.session_id, members.c.role, users)
+        .join(users, users.c.id == members.c.user_id)
+        .where(members.c.session_id.in_(ids))
+        .order_by(members.c.joined_at, members.c.user_id)
+    )
+    for row in rows:
+        counts[row.session_id] = counts.get(row.session_id, 0) + 1
+        if row.role == Role.OWNER.value:
+            owners.setdefault(row.session_id, user_json(row))
+        if row.id == user_id:
+            roles[row.session_id] = Role(row.role)
+    return {key: Summary(owners.get(key), counts.get(key, 0), roles.get(key)) for key in ids}
+
+
+# ---------------------------------------------------------------- members
+
+
+def role_of(tx: Tx, session_id: SessionId, user_id: UserId) -> Role | None:
+    """Return the role of a user, or None for who is no member."""
+    value = tx.execute(
+        select(members.c.role).where(
+            members.c.session_id == session_id, members.c.user_id == user_id
+        )
+    ).scalar_one_or_none()
+    return None if value is None else Role(value)
+
+
+def members_of(tx: Tx, session_id: SessionId) -> list[Member]:
+    """Return the members of a session in the order in which they joined."""
+    rows = tx.execute(
+        select(members.c.role, members.c.joined_at, users)
+        .join(users, users.c.id == members.c.user_id)
+        .where(members.c.session_id == session_id)
+        .order_by(members.c.joined_at, users.c.username)
+    )
+    return [Member(user_json(row), UserId(row.id), Role(row.role), row.joined_at) for row in rows]
+
+
+def count_owners(tx: Tx, session_id: SessionId) -> int:
+    """Return how many owners a session has."""
+    return int(
+        tx.execute(
+            select(func.count())
+            .select_from(members)
+            .where(members.c.session_id == session_id, members.c.role == Role.OWNER.value)
+        ).scalar_one()
+    )
+
+
+def put_member(tx: Tx, session_id: SessionId, user_id: UserId, role: Role) -> None:
+    """Make a user a member in this role, or change the role."""
+    changed = tx.execute(
+        update(members)
+        .where(members.c.session_id == session_id, members.c.user_id == user_id)
+        .values(role=role.value)
+    )
+    if not changed.rowcount:
+        tx.execute(
+            insert(members).values(
+                session_id=session_id, user_id=user_id, role=role.value, joined_at=utcnow()
+            )
+        )
+    tx.notify(MEMBER, f"{session_id}:{user_id}")
+
+
+def remove_member(tx: Tx, session_id: SessionId, user_id: UserId) -> None:
+    """End a membership."""
+    tx.execute(
+        delete(members).where(members.c.session_id == session_id, members.c.user_id == user_id)
+    )
+    tx.notify(MEMBER, f"{session_id}:{user_id}")
+
+
+def user_named(tx: Tx, username: str) -> Row[Any] | None:
+    """Return the account of this name, whatever its case."""
+    return tx.execute(select(users).where(users.c.username == username.casefold())).one_or_none()
+
+
+def user_json(row: Row[Any]) -> dict[str, Any]:
+    """Return what members see of an account; e-mail addresses are nobody else's business."""
+    return {
+        "id": row.id,
+        "username": row.username,
+        "display_name": row.display_name,
+        "color": row.color,
+        "is_admin": row.is_admin,
+        "is_active": row.is_active,
+        "created_at": rfc3339(row.created_at),
+    }
+
+
+# ---------------------------------------------------------------- invitations
+
+
+def add_invitation(
+    tx: Tx,
+    session_id: SessionId,
+    role: Role,
+    secret: str,
+    *,
+    username: str | None,
+    email: str | None,
+    created_by: UserId,
+    expires_at: datetime,
+    max_uses: int,
+    uses: int = 0,
+) -> Invitation:
+    """Add an invitation; of its secret only a hash is kept."""
+    made = Invitation(
+        id=InvitationId(new_id()),
+        session_id=session_id,
+        role=role,
+        username=username,
+        email=email,
+        created_by=created_by,
+        created_at=utcnow(),
+        expires_at=expires_at,
+        uses=uses,
+        max_uses=max_uses,
+        revoked_at=None,
+    )
+    tx.execute(
+        insert(invitations).values(
+            id=made.id,
+            session_id=session_id,
+            role=role.value,
+            secret_hash=hash_secret(secret),
+            username=username,
+            email=email,
+            created_by=created_by,
+            created_at=made.created_at,
+            expires_at=expires_at,
+            uses=uses,
+            max_uses=max_uses,
+        )
+    )
+    return made
+
+
+def invitation_by_secret(tx: Tx, secret: str) -> Invitation | None:
+    """Return the invitation with this secret."""
+    row = tx.execute(
+        select(invitations).where(invitations.c.secret_hash == hash_secret(secret))
+    ).one_or_none()
+    return None if row is None else _invitation(row)
+
+
+def invitations_of(tx: Tx, session_id: SessionId) -> list[Invitation]:
+    """Return the invitations of a session that can still be accepted, the newest first."""
+    rows = tx.execute(
+        select(invitations)
+        .where(
+            invitations.c.session_id == session_id,
+            invitations.c.revoked_at.is_(None),
+            invitations.c.expires_at > utcnow(),
+            invitations.c.uses < invitations.c.max_uses,
+        )
+        .order_by(desc(invitations.c.created_at), desc(invitations.c.id))
+    )
+    return [_invitation(row) for row in rows]
+
+
+def use_invitation(tx: Tx, invitation_id: InvitationId) -> bool:
+    """Count one use; False where none is left, whoever else uses it at the same time."""
+    changed = tx.execute(
+        update(invitations)
+        .where(invitations.c.id == invitation_id, invitations.c.uses < invitations.c.max_uses)
+        .values(uses=invitations.c.uses + 1)
+    )
+    return bool(changed.rowcount)
+
+
+def revoke_invitation(tx: Tx, session_id: SessionId, invitation_id: str) -> bool:
+    """Revoke an invitation; False where the session has none of this id."""
+    changed = tx.execute(
+        update(invitations)
+        .where(
+            invitations.c.id == invitation_id,
+            invitations.c.session_id == session_id,
+            invitations.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=utcnow())
+    )
+    return bool(changed.rowcount)
+
+
+# ---------------------------------------------------------------- audit
+
+
+def note(
+    tx: Tx,
+    principal: Principal,
+    action: str,
+    *,
+    session_id: SessionId | None,
+    target: str | None = None,
+    detail: dict[str, Any] | None = None,
+    address: str | None = None,
+) -> None:
+    """Write who did what, in the transaction that does it."""
+    tx.execute(
+        insert(activity).values(
+            at=utcnow(),
+            session_id=session_id,
+            actor_id=principal.user_id,
+            actor=principal.username,
+            action=action,
+            target=target,
+            detail=detail,
+            address=address,
+        )
+    )
+
+
+def activity_of(tx: Tx, session_id: SessionId, *, limit: int, before: int | None) -> list[Row[Any]]:
+    """Return what was done in a session, the newest first."""
+    statement = select(activity).where(activity.c.session_id == session_id)
+    if before is not None:
+        statement = statement.where(activity.c.id < before)
+    return list(tx.execute(statement.order_by(desc(activity.c.id)).limit(limit)))
+
+
+def _below(path: str) -> ColumnElement[bool]:
+    # LIKE folds case on SQLite, and ranges follow the collation on PostgreSQL.
+    prefix = path + "/"
+    return func.substr(sessions.c.path, 1, len(prefix)) == prefix
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(SessionId(row.id), row.name, row.path, row.type, row.created_at, row.updated_at)
+
+
+def _invitation(row: Row[Any]) -> Invitation:
+    return Invitation(
+        id=InvitationId(row.id),
+        session_id=SessionId(row.session_id),
+        role=Role(row.role),
+        username=row.username,
+        email=row.email,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        uses=row.uses,
+        max_uses=row.max_uses,
+        revoked_at=row.revoked_at,
+    )
