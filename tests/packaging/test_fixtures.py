@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import psycopg2
@@ -19,6 +21,7 @@ from tests.support import postgres as postgres_module
 from tests.support.node import SCRIPTS, Node
 from tests.support.postgres import PostgresCluster, PostgresMissing
 from tests.support.processes import start, wait_until
+from tests.support.server import ServerFactory
 
 
 def tables_in(url: str) -> list[str]:
@@ -157,3 +160,36 @@ def test_chromium_renders(chromium: Path) -> None:
         check=False,
     )
     assert "<title>made by script</title>" in page.stdout, page.stderr
+
+
+BARE = {"ServerApp": {"jpserver_extensions": {"jupyter_collab_ai": False}}}
+
+
+def test_a_server_is_killed_and_restarted_on_its_folders(collab_server: ServerFactory) -> None:
+    server = collab_server(config=BARE, ready="api")
+    base_url, first = server.base_url, server.pid
+    (server.root / "kept.txt").write_text("kept")
+    server.kill()
+    assert not server.running
+    assert _is_gone(first)
+
+    server.restart()
+    assert (server.base_url, server.pid != first) == (base_url, True)
+    request = urllib.request.Request(
+        f"{base_url}api/contents/kept.txt", headers={"Authorization": f"token {server.token}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert json.load(answer)["content"] == "kept"
+    assert "jupyterlab" in server.log.lower()
+
+
+def test_a_server_without_our_extension_does_not_pass_for_ours(
+    collab_server: ServerFactory,
+) -> None:
+    with pytest.raises(RuntimeError, match="collab-ai/health answered 40"):
+        collab_server(config=BARE)
+
+
+def test_a_server_that_does_not_start_tells_why(collab_server: ServerFactory) -> None:
+    with pytest.raises(RuntimeError, match="NoSuchOption"):
+        collab_server(args=("--ServerApp.port=NoSuchOption",))
