@@ -186,9 +186,13 @@ def _document(row: Row[Any]) -> Document:
     return Document(
         id=DocumentId(row.id),
         path=row.path,
-        kind=Kind((row.format, row.type)),
+        kind=_kind(row.format, row.type),
         epoch=row.epoch,
         seq=row.seq,
         saved_hash=row.saved_hash,
         saved_seq=row.saved_seq,
     )
+
+
+def _kind(format_: str, type_: str) -> Kind:
+    return next(kind for kind in Kind if (kind.format, kind.type) == (format_, type_))

@@ -29,7 +29,7 @@ class Stamp:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """A file as it was read, with the line ends that a document has: ``\\n`` alone."""
+    """A file as it was read, with the line ends that a document has: line feeds alone."""
 
     content: Content
     digest: str
@@ -88,7 +88,7 @@ class Files:
         await self.stat(path)
         model = await self._get(path, content=True, type=kind.type, format=kind.format)
         content, newline = model["content"], "\n"
-        digest = model.get("hash") or await asyncio.to_thread(digest_of, content)
+        digest = str(model.get("hash") or await asyncio.to_thread(digest_of, content))
         if kind is Kind.TEXT:
             content, newline = await asyncio.to_thread(_normalize, content)
         return OnDisk(content, digest, _stamp(model), newline)

@@ -246,9 +246,7 @@ def append(
     return seq
 
 
-def read_history(
-    tx: Tx, document_id: DocumentId, epoch: str, up_to: int | None = None
-) -> History:
+def read_history(tx: Tx, document_id: DocumentId, epoch: str, up_to: int | None = None) -> History:
     """Read the newest snapshot and what follows it."""
     newest = _require_epoch(tx, document_id, epoch)
     up_to = newest if up_to is None else min(up_to, newest)
@@ -293,9 +291,7 @@ def read_updates(tx: Tx, document_id: DocumentId, *, after: int = 0) -> list[Rec
 
 def read_clients(tx: Tx, document_id: DocumentId) -> list[ClientRecord]:
     """Read what is known of the client ids of a document."""
-    rows = tx.execute(
-        select(document_clients).where(document_clients.c.document_id == document_id)
-    )
+    rows = tx.execute(select(document_clients).where(document_clients.c.document_id == document_id))
     return [ClientRecord(row.client_id, row.user_id, row.barred_from) for row in rows]
 
 

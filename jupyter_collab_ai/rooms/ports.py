@@ -70,11 +70,3 @@ class Events(Protocol):
     def publish(self, session_id: SessionId, type_: str, data: dict[str, Any]) -> None:
         """Tell all who follow the session."""
         ...
-
-
-class SessionsOfPath(Protocol):
-    """Which session a document belongs to."""
-
-    async def session_of(self, path: str) -> SessionId | None:
-        """Return the session that covers the canonical ``path``, or None."""
-        ...

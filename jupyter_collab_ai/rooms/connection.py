@@ -1,0 +1,101 @@
+"""One client of a room, whatever the endpoint by which it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from jupyter_collab_ai.ids import new_id
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.gate import Standing
+from jupyter_collab_ai.rooms.ports import Right
+
+
+class Frame:
+    """A binary message, encoded once for all who get it."""
+
+    __slots__ = ("payload", "wire")
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        #: The same as an unmasked, uncompressed WebSocket frame (RFC 6455, section 5.2).
+        self.wire = _header(len(payload)) + payload
+
+
+def _header(size: int) -> bytes:
+    if size < 126:
+        return bytes((0x82, size))
+    if size < 1 << 16:
+        return b"\x82\x7e" + size.to_bytes(2, "big")
+    return b"\x82\x7f" + size.to_bytes(8, "big")
+
+
+class Transport(Protocol):
+    """What carries frames to one client."""
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame, or keep it while the client is slow; never waits and never raises.
+
+        A client that is too far behind is closed with :attr:`Ending.BEHIND` instead.
+        """
+        ...
+
+    def close(self, ending: Ending, sentence: str | None = None) -> None:
+        """End the connection; what was not sent yet may be lost."""
+        ...
+
+
+class Connection:
+    """One client: who it is, what it may do, and what has come of its messages so far."""
+
+    def __init__(
+        self,
+        principal: Principal,
+        right: Right,
+        transport: Transport,
+        *,
+        acknowledge: bool = False,
+    ) -> None:
+        """Describe a client that may read the document.
+
+        Args:
+            principal: The account behind it.
+            right: What it may do now.
+            transport: What carries frames to it.
+            acknowledge: Whether it wants to hear of each update that was recorded.
+        """
+        self.id = new_id()
+        self.principal = principal
+        self.right = right
+        self.standing = Standing(principal.user_id, may_edit=right.may_write)
+        self.acknowledge = acknowledge
+        self._transport = transport
+        #: The right may have changed; nothing is taken from it or shown to it until asked.
+        self.stale = False
+        #: Update and step-2 frames that it has sent.
+        self.frames = 0
+        #: Those of them that wait for what they hang on.
+        self.deferred: list[int] = []
+        self.ended = False
+        self.on_end: Callable[[], None] | None = None
+
+    def set_right(self, right: Right) -> None:
+        """Judge what it sends from now on by another right."""
+        self.right = right
+        self.standing = replace(self.standing, may_edit=right.may_write)
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame, unless the connection has ended."""
+        if not self.ended:
+            self._transport.send(frame)
+
+    def end(self, ending: Ending, sentence: str | None = None) -> None:
+        """End it once; its room lets go of it."""
+        if self.ended:
+            return
+        self.ended = True
+        self._transport.close(ending, sentence)
+        if self.on_end is not None:
+            self.on_end()

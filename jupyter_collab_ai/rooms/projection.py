@@ -1,0 +1,302 @@
+"""The file of a live document: it follows the log, and what others write to it flows back.
+
+The log is the truth and the file its projection. ``documents.saved_hash`` and ``saved_seq``
+tell what the file held when it was last known to be the document, so that a later change of
+the file by somebody else can be told from the lag of our own saving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pycrdt import Doc, Map
+from tornado.web import HTTPError
+
+from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound, StaleDocument
+from jupyter_collab_ai.rooms.content import Content, build, content_of, model_of, same
+from jupyter_collab_ai.rooms.documents import Kind, note_saved
+from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp
+from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
+from jupyter_collab_ai.rooms.reconcile import merge_into
+from jupyter_collab_ai.rooms.room import LiveRoom
+from jupyter_collab_ai.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+#: Seconds from a change until it is saved, also while people type on.
+SAVE_AFTER = 1.5
+#: Seconds between two looks at the file.
+POLL = 1.0
+#: Seconds until a save that failed is tried again, at first and at the most.
+FIRST_RETRY = 1.0
+LAST_RETRY = 15.0
+#: Looks in a row that find no file before the document counts as deleted. Programs that
+#: replace a file may leave a gap.
+GONE_AFTER = 3
+#: Seconds that it may take to find out whether the file is an earlier state of the document.
+FIND_TIMEOUT = 5.0
+
+
+class Projection:
+    """Keeps the file of one room and the room in step."""
+
+    def __init__(
+        self,
+        room: LiveRoom,
+        files: Files,
+        database: Database,
+        update_log: UpdateLog,
+        *,
+        on_saved: Callable[[bool, str | None], None],
+        on_gone: Callable[[], None],
+        save_after: float = SAVE_AFTER,
+        poll: float = POLL,
+    ) -> None:
+        """Prepare to follow ``room``.
+
+        Args:
+            room: The room.
+            files: Where its file is.
+            database: Where it is noted what the file holds.
+            update_log: From where the state at the last save is read.
+            on_saved: Told after each save whether it worked, and if not why not.
+            on_gone: Called when the file is gone for good.
+            save_after: Seconds from a change until it is saved.
+            poll: Seconds between two looks at the file.
+        """
+        self._room = room
+        self._files = files
+        self._database = database
+        self._log = update_log
+        self._on_saved = on_saved
+        self._on_gone = on_gone
+        self._save_after = save_after
+        self._poll = poll
+        self._stamp: Stamp | None = None
+        self._digest: str | None = None
+        self._newline = "\n"
+        self._saved_seq = room.document.saved_seq
+        self._saved_hash = room.document.saved_hash
+        self._missing = 0
+        self._next_look = 0.0
+        self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._retry = 0.0
+
+    async def start(self, disk: OnDisk) -> None:
+        """Bring room and file together, given the file as it was just read, and follow both."""
+        async with self._lock:
+            await self._take_in(disk)
+        self._room.on_change = self._wake.set
+        self._task = asyncio.create_task(
+            self._run(), name=f"collab-ai file of {self._room.document.id}"
+        )
+
+    async def stop(self, *, save: bool = True) -> bool:
+        """End; returns whether the file holds the document.
+
+        Args:
+            save: Whether to save what is not saved yet.
+        """
+        self._room.on_change = None
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if not save or self._room.changed_at is None:
+            return self._room.changed_at is None
+        try:
+            await self.save()
+        except Exception as error:
+            log.warning("A document could not be saved at the end: %s", _sentence(error))
+            return False
+        return True
+
+    async def abandon(self) -> None:
+        """End without saving, as the room has failed; the next one starts from the log."""
+        await self.stop(save=False)
+
+    async def save(self) -> None:
+        """Save now.
+
+        Raises:
+            CollabError, HTTPError: It did not work; it is tried again later.
+        """
+        async with self._lock:
+            await self._save()
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._until_next())
+            self._wake.clear()
+            try:
+                async with self._lock:
+                    await self._look()
+                    if self._due():
+                        await self._save()
+            except NotFound:
+                self._missing += 1
+                if self._missing >= GONE_AFTER:
+                    self._on_gone()
+                    return
+                await asyncio.sleep(self._poll)
+            except (StaleDocument, LogGone):
+                return  # the room has ended, and tells those who were in it
+            except (CollabError, HTTPError, OSError) as error:
+                await self._failed(error)
+            except Exception as error:
+                log.exception("Saving a document failed.")
+                await self._failed(error)
+
+    async def _failed(self, error: Exception) -> None:
+        self._on_saved(False, _sentence(error))
+        self._retry = min(LAST_RETRY, self._retry * 2 or FIRST_RETRY)
+        await asyncio.sleep(self._retry)
+
+    def _until_next(self) -> float:
+        changed = self._room.changed_at
+        if changed is None:
+            return self._poll
+        return max(0.0, min(self._poll, changed + self._save_after - time.monotonic()))
+
+    def _due(self) -> bool:
+        changed = self._room.changed_at
+        return changed is not None and changed + self._save_after <= time.monotonic()
+
+    async def _look(self) -> None:
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + self._poll
+        stamp = await self._files.stat(self._room.path)
+        self._missing = 0
+        if stamp.last_modified != self._known_time():
+            await self._take_in(await self._files.read(self._room.path, self._room.kind))
+
+    def _known_time(self) -> datetime | None:
+        return None if self._stamp is None else self._stamp.last_modified
+
+    async def _save(self) -> None:
+        room = self._room
+        stamp = await self._files.stat(room.path)
+        if stamp.last_modified != self._known_time():
+            await self._take_in(await self._files.read(room.path, room.kind))
+        if not stamp.writable:
+            raise InvalidRequest("The file is read-only on disk, so changes can't be saved to it.")
+        changed_at = room.changed_at
+        room.changed_at = None
+        try:
+            seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+            content = await asyncio.to_thread(content_of, room.kind, [state])
+            written = await self._files.write(room.path, room.kind, content, self._newline)
+        except BaseException:
+            room.changed_at = changed_at if changed_at is not None else room.changed_at
+            raise
+        # Without a digest the next look finds what somebody else wrote, and merges it.
+        self._stamp = written.stamp
+        self._digest = written.digest
+        await self._note(written.digest, seq)
+        self._retry = 0.0
+        self._on_saved(True, None)
+
+    async def _note(self, digest: str | None, seq: int) -> None:
+        """Remember that the file holds the document as it was at ``seq``."""
+        document_id = self._room.document.id
+        self._saved_hash, self._saved_seq = digest, seq
+        await self._database.write(lambda tx: note_saved(tx, document_id, digest, seq))
+        if digest is not None:
+            await self._room.edit(lambda doc: _mark_clean(doc, digest))
+
+    async def _take_in(self, disk: OnDisk) -> None:
+        """Bring what the file holds together with what the document holds."""
+        if disk.digest != self._digest:
+            self._newline = disk.newline
+            await self._compare(disk)
+            self._digest = disk.digest
+        self._stamp = disk.stamp
+
+    async def _compare(self, disk: OnDisk) -> None:
+        room = self._room
+        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        live = await asyncio.to_thread(content_of, room.kind, [state])
+        if await asyncio.to_thread(same, room.kind, live, disk.content):
+            if (disk.digest, seq) != (self._saved_hash, self._saved_seq):
+                await self._note(disk.digest, seq)
+            return
+        if disk.digest != self._saved_hash:
+            ours = await self._find_own(disk.content)
+            if ours is None:
+                await self._merge(disk.content)
+            else:
+                # The server ended after it had written the file and before it noted so.
+                await self._note(disk.digest, ours)
+        # The log has more than the file, which nobody else has touched: the log wins.
+        room.touch()
+
+    async def _merge(self, content: Content) -> None:
+        room = self._room
+        base = await self._saved_content()
+        conflicts = await room.merge(
+            lambda doc: merge_into(room.kind, doc, base, content), origin=Origin.DISK
+        )
+        if conflicts:
+            log.warning(
+                "A file changed on disk where people had changed it too, in %d places; "
+                "there the live text stands.",
+                conflicts,
+            )
+
+    async def _saved_content(self) -> Content | None:
+        """Return what the file held when it was last known to be the document."""
+        room = self._room
+        if self._saved_seq == 0:
+            return None
+        history = await self._log.history_at(room.document.id, room.epoch, self._saved_seq)
+        return await asyncio.to_thread(content_of, room.kind, list(history.updates))
+
+    async def _find_own(self, content: Content) -> int | None:
+        """Return after which update since the last save the document was ``content``, if any."""
+        room = self._room
+        if self._saved_seq == 0:
+            return None
+        history = await self._log.history_at(room.document.id, room.epoch, self._saved_seq)
+        later = await self._log.after(room.document.id, room.epoch, self._saved_seq)
+        found = await asyncio.to_thread(
+            _find, room.kind, list(history.updates), [one.data for one in later], content
+        )
+        return None if found is None else later[found].seq
+
+
+def _find(kind: Kind, before: list[bytes], later: list[bytes], content: Content) -> int | None:
+    doc = build(before)
+    model = model_of(kind, doc)
+    ends = time.monotonic() + FIND_TIMEOUT
+    for index, data in enumerate(later):
+        doc.apply_update(data)
+        if same(kind, model.get(), content):
+            return index
+        if time.monotonic() > ends:
+            return None
+    return None
+
+
+def _mark_clean(doc: Doc[Any], digest: str) -> None:
+    state = doc.get("state", type=Map)
+    if state.get("hash") != digest:
+        state["hash"] = digest
+    if state.get("dirty") is not False:
+        state["dirty"] = False
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, CollabError):
+        return error.message
+    return "The file could not be written; it is tried again."

@@ -1,0 +1,396 @@
+"""The rooms of this server: at most one for each document, opened when somebody comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from pycrdt import Doc
+
+from jupyter_collab_ai.errors import DatabaseUnavailable, NotFound
+from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
+from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.connection import Connection
+from jupyter_collab_ai.rooms.content import build, first_update
+from jupyter_collab_ai.rooms.documents import Document, Documents, note_saved
+from jupyter_collab_ai.rooms.files import Files, OnDisk
+from jupyter_collab_ai.rooms.gate import LogState
+from jupyter_collab_ai.rooms.log import (
+    Entry,
+    History,
+    LogGone,
+    LogMoved,
+    Origin,
+    UpdateLog,
+    append,
+)
+from jupyter_collab_ai.rooms.ports import Events, Rights
+from jupyter_collab_ai.rooms.projection import Projection
+from jupyter_collab_ai.rooms.room import LiveRoom, log_state_of, new_client_id
+from jupyter_collab_ai.storage.database import Database, Tx
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a room is kept after the last one has left.
+IDLE = 60.0
+#: Updates after the last snapshot from which on a room that ends leaves a new one.
+SNAPSHOT_AFTER = 200
+#: Seconds in which what came in is recorded, unless the database is in trouble.
+SETTLE = 5.0
+
+
+class _Open:
+    """A room that is open, with what belongs to it."""
+
+    def __init__(self, room: LiveRoom, projection: Projection, tail: int) -> None:
+        self.room = room
+        self.projection = projection
+        #: The number of the update that the newest snapshot holds.
+        self.snapshot_seq = room.seq - tail
+        self.holders = 0
+        self.idle: asyncio.TimerHandle | None = None
+
+
+class Rooms:
+    """Opens, finds and frees the rooms of this server."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        rights: Rights,
+        *,
+        events: Events | None = None,
+        idle: float = IDLE,
+    ) -> None:
+        """Prepare to open rooms.
+
+        Args:
+            database: Where the log is.
+            files: Where the documents' files are.
+            rights: Who may read and write what.
+            events: Told of what happens to documents.
+            idle: Seconds that a room is kept after the last one has left.
+        """
+        self.documents = Documents(database)
+        self.log = UpdateLog(database)
+        self._database = database
+        self._files = files
+        self._rights = rights
+        self._events = events
+        self._idle = idle
+        self._open: dict[DocumentId, _Open] = {}
+        self._locks: dict[DocumentId, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._stop_watching = rights.watch(self._rights_changed)
+
+    # ------------------------------------------------------------ finding and opening
+
+    async def acquire(self, path: str) -> LiveRoom:
+        """Return the room of the document at ``path``, opened if need be, and keep it open.
+
+        Each call has to be paid back by one of :meth:`release`.
+
+        Raises:
+            NotFound: There is no such file.
+            InvalidRequest: It can't be edited together.
+            DocumentTooLarge: It is too large to be edited together.
+            DatabaseUnavailable: Its history can't be read.
+        """
+        return await self._acquire((await self.describe(path)).id)
+
+    async def describe(self, path: str) -> Document:
+        """Return the row of the document at ``path`` without opening it, made if need be.
+
+        Raises:
+            NotFound, DocumentTooLarge: As of :meth:`acquire`.
+        """
+        await self._files.stat(path)
+        return await self.documents.ensure(path)
+
+    async def acquire_by_id(self, document_id: DocumentId) -> LiveRoom:
+        """Do what :meth:`acquire` does, for a document that is known by its id."""
+        return await self._acquire(document_id)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, path: str) -> AsyncIterator[LiveRoom]:
+        """Keep the room of ``path`` open for the length of the block; see :meth:`acquire`."""
+        room = await self.acquire(path)
+        try:
+            yield room
+        finally:
+            self.release(room)
+
+    def release(self, room: LiveRoom) -> None:
+        """Let go of a room; it is freed some time after the last one has."""
+        entry = self._open.get(room.document.id)
+        if entry is None or entry.room is not room:
+            return  # it has failed, or its document is gone
+        entry.holders -= 1
+        if not entry.holders:
+            self._free_later(entry)
+
+    def find(self, document_id: DocumentId) -> LiveRoom | None:
+        """Return the room of a document, if it is open."""
+        entry = self._open.get(document_id)
+        return None if entry is None else entry.room
+
+    def all(self) -> tuple[LiveRoom, ...]:
+        """Return the rooms that are open."""
+        return tuple(entry.room for entry in self._open.values())
+
+    def online(self, session_id: SessionId) -> set[UserId]:
+        """Return who has a document of this session open now."""
+        return {
+            connection.principal.user_id
+            for entry in self._open.values()
+            for connection in entry.room.connections
+            if connection.right.session_id == session_id
+        }
+
+    async def save(self, room: LiveRoom) -> None:
+        """Save a document now instead of soon.
+
+        Raises:
+            CollabError, HTTPError: It did not work; it is tried again by itself.
+        """
+        entry = self._open.get(room.document.id)
+        if entry is not None and entry.room is room:
+            await entry.projection.save()
+
+    # ------------------------------------------------------------ files that move
+
+    async def renamed(self, old: str, new: str) -> None:
+        """Follow files that were moved from ``old`` to ``new``, rows and rooms alike."""
+        await self.documents.rename(old, new)
+        for entry in tuple(self._open.values()):
+            document = await self.documents.by_id(entry.room.document.id)
+            if document is None:
+                await self._end(entry, Ending.NOT_FOUND)
+            elif document.path != entry.room.path:
+                await entry.room.move(document.path)
+
+    async def deleted(self, path: str) -> None:
+        """Forget the documents at and below ``path``, whose files were deleted."""
+        for entry in tuple(self._open.values()):
+            if entry.room.path == path or entry.room.path.startswith(path + "/"):
+                await self._end(entry, Ending.NOT_FOUND)
+        await self.documents.forget(path)
+
+    # ------------------------------------------------------------ the end
+
+    async def close_all(self, *, within: float = 10) -> None:
+        """Save all documents and end all rooms, in about so many seconds."""
+        self._closing = True
+        self._stop_watching()
+        entries = tuple(self._open.values())
+        for entry in entries:
+            entry.room.end_connections(Ending.STOPPING)
+        if entries:
+            ends = [asyncio.create_task(self._finish(entry, within)) for entry in entries]
+            await asyncio.wait(ends, timeout=within)
+            for task in ends:
+                task.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def _finish(self, entry: _Open, within: float) -> None:
+        async with self._lock(entry.room.document.id):
+            await entry.room.settle(within / 2)
+            if await entry.projection.stop():
+                log.debug("A document was saved as the server stops.")
+            await self._close(entry, Ending.STOPPING)
+
+    # ------------------------------------------------------------ inside
+
+    def _lock(self, document_id: DocumentId) -> asyncio.Lock:
+        return self._locks.setdefault(document_id, asyncio.Lock())
+
+    async def _acquire(self, document_id: DocumentId) -> LiveRoom:
+        async with self._lock(document_id):
+            if self._closing:
+                raise DatabaseUnavailable("The server is going away; try again in a while.")
+            entry = self._open.get(document_id)
+            if entry is None:
+                entry = await self._start(document_id)
+                self._open[document_id] = entry
+            entry.holders += 1
+            if entry.idle is not None:
+                entry.idle.cancel()
+                entry.idle = None
+            return entry.room
+
+    async def _start(self, document_id: DocumentId) -> _Open:
+        while True:
+            document = await self.documents.by_id(document_id)
+            if document is None:
+                raise NotFound("There is no such document; it may have been deleted.")
+            disk = await self._files.read(document.path, document.kind)
+            try:
+                if not document.seq:
+                    await self._first_load(document, disk)
+                    continue
+                history = await self.log.load(document.id, document.epoch)
+            except (LogMoved, LogGone):
+                continue  # another server was faster: look again
+            return await self._start_room(document, history, disk)
+
+    async def _first_load(self, document: Document, disk: OnDisk) -> None:
+        data = await asyncio.to_thread(
+            first_update, document.kind, disk.content, document.path, disk.digest
+        )
+
+        def record(tx: Tx) -> None:
+            append(
+                tx,
+                document.id,
+                document.epoch,
+                0,
+                [Entry(data, Origin.LOAD)],
+            )
+            note_saved(tx, document.id, disk.digest, 1)
+
+        await self._database.write(record)
+
+    async def _start_room(self, document: Document, history: History, disk: OnDisk) -> _Open:
+        # Replaying and parsing take long for a long history; the one merged update does not.
+        state, log_state = await asyncio.to_thread(_rebuild, history)
+        doc: Doc[Any] = Doc(client_id=new_client_id())
+        doc.apply_update(state)
+        room = LiveRoom(
+            document,
+            doc,
+            history.seq,
+            log_state,
+            self.log,
+            self._rights,
+            on_failure=self._failed,
+        )
+        projection = Projection(
+            room,
+            self._files,
+            self._database,
+            self.log,
+            on_saved=lambda saved, why: self._tell_saved(room, saved, why),
+            on_gone=lambda: self._spawn(self._gone(room)),
+        )
+        room.on_trouble = lambda why: self._tell_saved(room, why is None, why)
+        room.on_presence = self._tell_presence
+        room.start()
+        try:
+            await projection.start(disk)
+            if room.model.path != document.path:
+                await room.move(document.path)
+        except BaseException:
+            await room.close()
+            raise
+        return _Open(room, projection, history.tail)
+
+    def _free_later(self, entry: _Open) -> None:
+        if self._closing:
+            return
+        entry.idle = asyncio.get_running_loop().call_later(
+            self._idle, lambda: self._spawn(self._free(entry))
+        )
+
+    async def _free(self, entry: _Open) -> None:
+        document_id = entry.room.document.id
+        async with self._lock(document_id):
+            if entry.holders or self._open.get(document_id) is not entry:
+                return
+            try:
+                if not await entry.room.settle(SETTLE) and not entry.room.failed:
+                    self._free_later(entry)
+                    return
+                if entry.room.changed_at is not None:
+                    await entry.projection.save()
+            except Exception:
+                # Its text is in the log, but as long as the file lacks it the room tries on.
+                self._free_later(entry)
+                return
+            await entry.projection.stop()
+            await self._close(entry, Ending.STOPPING)
+
+    async def _close(self, entry: _Open, ending: Ending) -> None:
+        room = entry.room
+        await room.close(ending)
+        if not room.failed and room.seq - entry.snapshot_seq >= SNAPSHOT_AFTER:
+            try:
+                await self.log.add_snapshot(room.document.id, room.seq, room.doc.get_update())
+            except DatabaseUnavailable:
+                log.info("No snapshot of a document was kept: the database can't be reached.")
+        self._forget(entry)
+
+    def _forget(self, entry: _Open) -> None:
+        document_id = entry.room.document.id
+        if entry.idle is not None:
+            entry.idle.cancel()
+        if self._open.get(document_id) is entry:
+            del self._open[document_id]
+
+    async def _end(self, entry: _Open, ending: Ending) -> None:
+        """End a room whose file is no more."""
+        async with self._lock(entry.room.document.id):
+            if self._open.get(entry.room.document.id) is entry:
+                await entry.projection.stop(save=False)
+                await self._close(entry, ending)
+
+    async def _gone(self, room: LiveRoom) -> None:
+        entry = self._open.get(room.document.id)
+        if entry is not None and entry.room is room:
+            log.info("The file of a document is gone; its room ends, its history is kept.")
+            await self._end(entry, Ending.NOT_FOUND)
+
+    def _failed(self, room: LiveRoom) -> None:
+        entry = self._open.get(room.document.id)
+        if entry is not None and entry.room is room:
+            self._forget(entry)
+            self._spawn(entry.projection.abandon())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _rights_changed(self, session_id: SessionId | None, user_id: UserId | None) -> None:
+        for entry in self._open.values():
+            entry.room.rights_changed(session_id, user_id)
+
+    def _tell(self, room: LiveRoom, type_: str, data: dict[str, Any]) -> None:
+        if self._events is None:
+            return
+        for session_id in {connection.right.session_id for connection in room.connections}:
+            if session_id is not None:
+                self._events.publish(session_id, type_, data)
+
+    def _tell_saved(self, room: LiveRoom, saved: bool, why: str | None) -> None:
+        data: dict[str, Any] = {"path": room.path, "saved": saved}
+        if why is not None:
+            data["message"] = why
+        self._tell(room, "saved", data)
+
+    def _tell_presence(self, connection: Connection, arrived: bool) -> None:
+        session_id = connection.right.session_id
+        if self._events is None or session_id is None:
+            return
+        user = connection.principal
+        others = sum(
+            other is not connection
+            and other.principal.user_id == user.user_id
+            and other.right.session_id == session_id
+            for entry in self._open.values()
+            for other in entry.room.connections
+        )
+        if not others:
+            self._events.publish(
+                session_id, "presence", {"username": user.username, "online": arrived}
+            )
+
+
+def _rebuild(history: History) -> tuple[bytes, LogState]:
+    state = build(list(history.updates)).get_update()
+    return state, log_state_of(state, history.clients)

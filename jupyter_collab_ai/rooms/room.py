@@ -1,0 +1,877 @@
+"""The live copy of one document: an actor that records, acknowledges and shows.
+
+One worker takes what came in, in order. It gates each message, records all that is accepted
+in one transaction, and only then applies it, tells the senders and shows it to the others.
+Nothing else changes the document, so nobody is ever shown what is not recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from pycrdt import Array, Doc, Map, Text, TransactionEvent
+from pycrdt import merge_updates as merge
+
+from jupyter_collab_ai.errors import DatabaseUnavailable, StaleDocument
+from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.rooms import protocol
+from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.connection import Connection, Frame
+from jupyter_collab_ai.rooms.content import build, model_of
+from jupyter_collab_ai.rooms.documents import Document, Kind
+from jupyter_collab_ai.rooms.gate import (
+    Accept,
+    Answer,
+    Defer,
+    DropSilently,
+    Ignore,
+    LogState,
+    Malformed,
+    Refuse,
+    Reset,
+    ResetReason,
+    Standing,
+    Verdict,
+    judge,
+    judge_update,
+    server_client_id,
+)
+from jupyter_collab_ai.rooms.inbox import Closed, Inbox
+from jupyter_collab_ai.rooms.log import (
+    ClientRecord,
+    Entry,
+    Fence,
+    LogGone,
+    LogMoved,
+    Origin,
+    UpdateLog,
+)
+from jupyter_collab_ai.rooms.ports import Right, Rights
+from jupyter_collab_ai.rooms.presence import RoomPresence
+from jupyter_collab_ai.rooms.yupdate import IdRanges, MalformedUpdate, Update, parse_update
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Seconds between two attempts to record, at first and at the most.
+FIRST_RETRY = 0.05
+LAST_RETRY = 1.0
+#: Seconds without an answer of the database after which people are told.
+SLOW_DATABASE = 1.5
+#: Bytes from which on an update is parsed in a worker thread.
+LARGE = 64 * 1024
+#: Frames of a connection that may wait for what they hang on.
+MAX_DEFERRED = 4096
+
+
+@dataclass
+class SyncFrame:
+    """A sync message of a client, waiting for its turn."""
+
+    connection: Connection
+    message: protocol.SyncMessage
+    #: Which of the connection's update and step-2 frames this is; 0 for a step 1.
+    number: int = 0
+    #: The update in it, where it was too large to be parsed in passing.
+    parsed: Update | None = None
+
+
+@dataclass
+class Edit:
+    """A change by the server, made on a copy when its turn comes."""
+
+    change: Callable[[Doc[Any]], Any]
+    origin: Origin
+    user_id: UserId | None
+    fence: Fence | None
+    done: asyncio.Future[Any]
+
+
+@dataclass
+class Foreign:
+    """An update that the server made elsewhere, such as the merge of a changed file."""
+
+    data: bytes
+    origin: Origin
+    user_id: UserId | None
+    fence: Fence | None
+    done: asyncio.Future[int]
+
+
+@dataclass
+class Look:
+    """A question about the document, answered when its turn comes."""
+
+    function: Callable[[Doc[Any]], Any]
+    done: asyncio.Future[Any]
+
+
+Item = SyncFrame | Edit | Foreign | Look
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a transaction did to the document."""
+
+    update: bytes
+    delete_set: bytes
+
+
+@dataclass
+class Judged:
+    """What came of the frames of one transaction."""
+
+    verdicts: list[tuple[SyncFrame, Verdict]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    records: dict[int, ClientRecord] = field(default_factory=dict)
+    #: How the connections stand afterwards.
+    standings: dict[Connection, Standing] = field(default_factory=dict)
+
+
+class LiveRoom:
+    """One document, live. Made and ended by :class:`~.registry.Rooms` alone."""
+
+    def __init__(
+        self,
+        document: Document,
+        doc: Doc[Any],
+        seq: int,
+        log_state: LogState,
+        update_log: UpdateLog,
+        rights: Rights,
+        *,
+        on_failure: Callable[[LiveRoom], None],
+    ) -> None:
+        """Make a room of a document that was built from its log.
+
+        Args:
+            document: The row of the document.
+            doc: The document, of which the room takes possession.
+            seq: The number of the newest update that ``doc`` holds.
+            log_state: What the gate knows of it.
+            update_log: Where updates are recorded.
+            rights: Who may read and write.
+            on_failure: Called when the room can't go on; it has let everyone go then.
+        """
+        self.document = document
+        self.path = document.path
+        self.kind = document.kind
+        self.epoch = document.epoch
+        self.seq = seq
+        self.doc = doc
+        #: The model of ``jupyter_ydoc`` on the live document, for other extensions.
+        self.model = model_of(document.kind, doc)
+        self.connections: set[Connection] = set()
+        self.presence = RoomPresence(self)
+        self._state = log_state
+        self._log = update_log
+        self._rights = rights
+        self._on_failure = on_failure
+        self._inbox: Inbox[Item] = Inbox()
+        self._worker: asyncio.Task[None] | None = None
+        self._applying = False
+        #: Updates that others made directly in the live document, not recorded yet.
+        self._direct: list[Change] = []
+        self._server_clients: dict[tuple[Origin, UserId | None], int] = {}
+        #: When the content last changed, by the monotonic clock; None while the file has it.
+        self.changed_at: float | None = None
+        self.on_change: Callable[[], None] | None = None
+        self.on_trouble: Callable[[str | None], None] | None = None
+        self.on_presence: Callable[[Connection, bool], None] | None = None
+        self.failed = False
+        self._in_trouble = False
+        self._applied: Change | None = None
+        self._advanced = asyncio.Event()
+        self._watched: list[Any] = []
+        doc.observe(self._observe)
+        self._watch_content()
+
+    # ------------------------------------------------------------ connections
+
+    def join(self, connection: Connection) -> None:
+        """Let a connection in: it is told the epoch, asked for what it has, shown who is here."""
+        self.connections.add(connection)
+        connection.on_end = lambda: self.leave(connection)
+        connection.send(
+            Frame(
+                protocol.raw(
+                    {
+                        "type": "hello",
+                        "epoch": self.epoch,
+                        "read_only": not connection.right.may_write,
+                    }
+                )
+            )
+        )
+        connection.send(Frame(protocol.sync_step1(self.doc.get_state())))
+        self.presence.welcome(connection)
+        if self.on_presence is not None:
+            self.on_presence(connection, True)
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection, and tell the others that it has gone.
+
+        What it has sent before it went is still worked on.
+        """
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self.presence.leave(connection)
+            if self.on_presence is not None:
+                self.on_presence(connection, False)
+
+    async def receive(self, connection: Connection, message: protocol.Message) -> None:
+        """Take a message in; waits while too much waits already.
+
+        What is not sync or awareness is none of a document's business and is dropped.
+        """
+        if connection.ended:
+            return
+        if isinstance(message, protocol.AwarenessMessage):
+            self.presence.receive(connection, message)
+            return
+        if isinstance(message, protocol.AwarenessQuery):
+            self.presence.welcome(connection)
+            return
+        if not isinstance(message, protocol.SyncMessage):
+            return
+        frame = SyncFrame(connection, message)
+        if message.kind is not protocol.SyncKind.STEP1:
+            connection.frames += 1
+            frame.number = connection.frames
+        with contextlib.suppress(Closed):
+            await self._inbox.put(frame, len(message.payload) + 64)
+
+    def rights_changed(
+        self, session_id: SessionId | None = None, user_id: UserId | None = None
+    ) -> None:
+        """Ask again what the people here may do, before anything else is taken or shown."""
+        touched = False
+        for connection in self.connections:
+            if session_id not in (None, connection.right.session_id):
+                continue
+            if user_id in (None, connection.principal.user_id):
+                connection.stale = touched = True
+        if touched:
+            self._inbox.wake()
+
+    # ------------------------------------------------------------ changes by the server
+
+    async def look(self, function: Callable[[Doc[Any]], T]) -> T:
+        """Return what ``function`` makes of the document, when it is this question's turn.
+
+        Everything in the document is recorded at that moment. ``function`` must be quick and
+        change nothing.
+
+        Raises:
+            StaleDocument: The room has been closed.
+        """
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._put(Look(function, done))
+        return await done
+
+    async def edit(
+        self,
+        change: Callable[[Doc[Any]], T],
+        *,
+        origin: Origin = Origin.SERVER,
+        user_id: UserId | None = None,
+        fence: Fence | None = None,
+    ) -> tuple[int, T]:
+        """Change the document as one step, when it is this edit's turn.
+
+        ``change`` gets a copy of the document as it is at that moment, in a transaction. It
+        must be quick, and must not keep the copy. What it raises ends the edit: nothing is
+        changed then. It may be called again, where somebody else was faster.
+
+        Args:
+            change: Makes the change, and returns what the caller wants back.
+            origin: What the log says of it.
+            user_id: For whom it is made.
+            fence: Checked in the transaction that records the change.
+
+        Returns:
+            The number of the update (of the newest one, where nothing was to be changed),
+            and what ``change`` returned.
+
+        Raises:
+            StaleDocument: The room has been closed.
+        """
+        done: asyncio.Future[tuple[int, T]] = asyncio.get_running_loop().create_future()
+        self._put(Edit(change, origin, user_id, fence, done))
+        return await done
+
+    async def add(
+        self,
+        data: bytes,
+        *,
+        origin: Origin,
+        user_id: UserId | None = None,
+        fence: Fence | None = None,
+    ) -> int:
+        """Add an update that the server has made of a copy; return its number.
+
+        Raises:
+            StaleDocument: The room has been closed.
+        """
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._put(Foreign(data, origin, user_id, fence, done))
+        return await done
+
+    async def merge(self, change: Callable[[Doc[Any]], T], *, origin: Origin) -> T:
+        """Change a copy in a worker thread, and merge the result as if a colleague had sent it.
+
+        For changes that take long to work out and need no guard.
+
+        Raises:
+            StaleDocument: The room has been closed.
+        """
+        state = await self.look(lambda doc: doc.get_update())
+        data, result = await asyncio.to_thread(change_copy, state, new_client_id(), change)
+        if data is not None:
+            await self.add(data, origin=origin)
+        return result
+
+    async def move(self, path: str) -> None:
+        """Follow the file to another path, and tell JupyterLab, which shows it in the tab."""
+        self.path = path
+        # The rights are those of the new place.
+        self.rights_changed()
+        await self.edit(lambda doc: _set_path(doc, path))
+
+    async def changed(self, seq: int) -> int:
+        """Wait until there is an update after ``seq``, and return the newest one's number.
+
+        Raises:
+            StaleDocument: The room has been closed.
+        """
+        while self.seq <= seq:
+            if self._inbox.closed:
+                raise StaleDocument(_CLOSED)
+            await self._advanced.wait()
+        return self.seq
+
+    def _put(self, item: Edit | Foreign | Look) -> None:
+        try:
+            self._inbox.put_now(item)
+        except Closed:
+            raise StaleDocument(_CLOSED) from None
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._worker = asyncio.create_task(self._run(), name=f"collab-ai room {self.document.id}")
+
+    async def close(self, ending: Ending = Ending.STOPPING, *, within: float = 10) -> None:
+        """Record what came in so far, let everyone go, and end.
+
+        Args:
+            ending: What the connections are told.
+            within: Seconds after which what is not recorded by then is given up. Its
+                senders were not told that it was, and send it again elsewhere.
+        """
+        self._inbox.close()
+        if self._worker is not None:
+            _, late = await asyncio.wait({self._worker}, timeout=within)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        self._let_go(ending)
+
+    def end_connections(self, ending: Ending) -> None:
+        """Let everyone go; what they have sent already is still worked on."""
+        for connection in tuple(self.connections):
+            connection.end(ending)
+
+    async def settle(self, within: float) -> bool:
+        """Wait until everything that came in is recorded, for so many seconds at the most."""
+        try:
+            await asyncio.wait_for(self.look(lambda _: None), within)
+        except (TimeoutError, StaleDocument):
+            return False
+        return True
+
+    def _let_go(self, ending: Ending) -> None:
+        self.end_connections(ending)
+        self.presence.close()
+        self._advanced.set()
+
+    async def _run(self) -> None:
+        items: list[Item] = []
+        try:
+            while True:
+                items = await self._inbox.take()
+                await self._work(items)
+                if self._inbox.closed and not len(self._inbox):
+                    return
+        except asyncio.CancelledError:
+            raise
+        except LogGone:
+            log.info("The history of a document was given up; its room ends.")
+            self._fail(Ending.RESET)
+        except Exception:
+            log.exception("A room has failed; whoever is in it connects again.")
+            self._fail(Ending.UNAVAILABLE)
+        finally:
+            self._refuse_rest(items)
+
+    def _fail(self, ending: Ending) -> None:
+        self.failed = True
+        self._inbox.close()
+        self._let_go(ending)
+        self._on_failure(self)
+
+    def _refuse_rest(self, items: Iterable[Item]) -> None:
+        rest = [*items, *self._inbox.drain()]
+        for item in rest:
+            if not isinstance(item, SyncFrame) and not item.done.done():
+                item.done.set_exception(StaleDocument(_CLOSED))
+
+    # ------------------------------------------------------------ the worker
+
+    async def _work(self, items: Sequence[Item]) -> None:
+        await self._refresh_rights()
+        await self._record_direct()
+        frames: list[SyncFrame] = []
+        for item in items:
+            if isinstance(item, SyncFrame):
+                frames.append(item)
+                continue
+            await self._take_frames(frames)
+            frames = []
+            if item.done.cancelled():
+                continue
+            # What other extensions did meanwhile comes first, or it would not be recorded.
+            await self._record_direct()
+            if isinstance(item, Edit):
+                await self._take_edit(item)
+            elif isinstance(item, Foreign):
+                await self._take_foreign(item)
+            else:
+                self._take_look(item)
+        await self._take_frames(frames)
+
+    async def _take_frames(self, frames: list[SyncFrame]) -> None:
+        if not frames:
+            return
+        await _parse_large(frames)
+        gone = {frame.connection for frame in frames} - self.connections
+        for connection in gone:
+            # Of those who have left nobody hears when their rights change.
+            connection.stale = True
+        while True:
+            await self._refresh_rights(gone)
+            self._state.begin()
+            judged = self._judge(frames)
+            if not judged.entries and not judged.records:
+                self._state.commit()
+                break
+            try:
+                await self._append(judged.entries, tuple(judged.records.values()))
+            except LogMoved:
+                self._state.rollback()
+                await self._catch_up()
+            else:
+                self._state.commit()
+                self._advance(len(judged.entries))
+                break
+        # What others have done to the live document meanwhile would be shown with the rest.
+        await self._record_direct()
+        # Whoever was demoted or removed meanwhile is not shown what comes next.
+        await self._refresh_rights()
+        self._show(judged)
+
+    def _judge(self, frames: Sequence[SyncFrame]) -> Judged:
+        """Gate frames, in order; what is accepted counts for those after it."""
+        judged = Judged()
+        claims = self.presence.claims()
+        out: set[Connection] = set()
+        for frame in frames:
+            connection = frame.connection
+            if connection.ended or connection in out:
+                continue
+            account = connection.principal.user_id
+            standing = judged.standings.get(connection, connection.standing)
+            kind, payload = frame.message.kind, frame.message.payload
+            if frame.parsed is None:
+                verdict = judge(kind, payload, standing, self._state, claims)
+            else:
+                verdict = judge_update(kind, frame.parsed, standing, self._state, claims)
+            judged.verdicts.append((frame, verdict))
+            judged.standings[connection] = standing.after(kind, verdict)
+            if isinstance(verdict, Accept):
+                self._state.absorb(verdict.update, account)
+                judged.entries.append(Entry(payload, Origin.CLIENT, account))
+                for client in verdict.binds:
+                    judged.records[client] = ClientRecord(client, account)
+            elif isinstance(verdict, Refuse):
+                self._state.note_refusal(verdict, account)
+                for client in verdict.bars:
+                    judged.records[client] = ClientRecord(
+                        client, self._state.owners.get(client), self._state.barred[client]
+                    )
+            elif isinstance(verdict, Reset | Malformed):
+                out.add(connection)
+        return judged
+
+    def _show(self, judged: Judged) -> None:
+        """Apply what is recorded, tell the senders, then show it to the others."""
+        accepted = [frame for frame, verdict in judged.verdicts if isinstance(verdict, Accept)]
+        change = self._apply([frame.message.payload for frame in accepted])
+        for connection, standing in judged.standings.items():
+            # What changed while this was recorded is not undone.
+            connection.standing = replace(
+                standing, may_edit=connection.right.may_write, client=connection.standing.client
+            )
+        for frame, verdict in judged.verdicts:
+            self._answer(frame, verdict)
+        if change is not None:
+            senders = {frame.connection for frame in accepted}
+            # Who sent all of it has it; where there are several, each lacks the others' part.
+            self._broadcast(change, senders if len(senders) == 1 else set())
+
+    def _answer(self, frame: SyncFrame, verdict: Verdict) -> None:
+        connection = frame.connection
+        match verdict:
+            case Answer():
+                missing = self.doc.get_update(frame.message.payload)
+                connection.send(Frame(protocol.sync_step2(missing)))
+            case Accept() | Ignore():
+                if frame.message.kind is protocol.SyncKind.STEP2:
+                    # It brings whatever was missing when these came.
+                    deferred, connection.deferred = connection.deferred, []
+                    for number in deferred:
+                        self._acknowledge(connection, number)
+                self._acknowledge(connection, frame.number)
+            case Defer(ask=ask):
+                if len(connection.deferred) < MAX_DEFERRED:
+                    connection.deferred.append(frame.number)
+                if ask:
+                    connection.send(Frame(protocol.sync_step1(self.doc.get_state())))
+            case Refuse():
+                connection.send(Frame(protocol.raw(verdict.message())))
+            case Reset(reason=reason):
+                self._reset(connection, reason)
+            case Malformed():
+                connection.end(Ending.UNREADABLE)
+            case DropSilently():
+                pass
+
+    def _acknowledge(self, connection: Connection, number: int) -> None:
+        if connection.acknowledge:
+            connection.send(Frame(protocol.raw({"type": "saved", "seq": number})))
+
+    def _reset(self, connection: Connection, reason: ResetReason) -> None:
+        connection.send(Frame(protocol.raw({"type": "reset", "reason": reason.value})))
+        connection.end(Ending.RESET)
+
+    def _take_look(self, item: Look) -> None:
+        try:
+            result = item.function(self.doc)
+        except Exception as error:
+            item.done.set_exception(error)
+        else:
+            item.done.set_result(result)
+
+    async def _take_edit(self, item: Edit) -> None:
+        client_id = self._server_client(item.origin, item.user_id)
+        while not item.done.done():
+            try:
+                data, result = change_copy(self.doc.get_update(), client_id, item.change)
+                if data is not None:
+                    await self._record_own(data, item.origin, item.user_id, item.fence)
+            except LogMoved:
+                continue  # the document is another one now: make the change again
+            except LogGone:
+                raise
+            except Exception as error:
+                _fail(item.done, error)
+            else:
+                _succeed(item.done, (self.seq, result))
+
+    async def _take_foreign(self, item: Foreign) -> None:
+        while not item.done.done():
+            try:
+                await self._record_own(item.data, item.origin, item.user_id, item.fence)
+            except LogMoved:
+                continue
+            except LogGone:
+                raise
+            except Exception as error:
+                _fail(item.done, error)
+            else:
+                _succeed(item.done, self.seq)
+
+    async def _record_own(
+        self, data: bytes, origin: Origin, user_id: UserId | None, fence: Fence | None
+    ) -> None:
+        """Record an update of the server's own, then apply and show it.
+
+        Raises:
+            LogMoved: Others have recorded something else; the document now has it.
+        """
+        update = await _parse(data)
+        try:
+            await self._append([Entry(data, origin, user_id)], (), fence)
+        except LogMoved:
+            if data in await self._catch_up():
+                return  # it was recorded although the database seemed to have failed
+            raise
+        self._advance(1)
+        self._state.absorb(update, None)
+        change = self._apply([data])
+        if change is not None:
+            await self._refresh_rights()
+            self._broadcast(change)
+
+    async def _record_direct(self) -> None:
+        """Record what other extensions did to the live document, and show it."""
+        while self._direct:
+            direct, self._direct = self._direct, []
+            data = _merged([one.update for one in direct])
+            assert data is not None
+            update = await _parse(data)
+            while True:
+                try:
+                    await self._append([Entry(data, Origin.SERVER)], ())
+                except LogMoved:
+                    if data in await self._catch_up():
+                        break
+                else:
+                    self._advance(1)
+                    self._state.absorb(update, None)
+                    break
+            for one in direct:
+                self._state.absorb_deletions(IdRanges.decode(one.delete_set))
+            await self._refresh_rights()
+            self._broadcast(data)
+
+    async def _append(
+        self,
+        entries: Sequence[Entry],
+        records: Sequence[ClientRecord],
+        fence: Fence | None = None,
+    ) -> None:
+        """Record, however long it takes; until then nobody is told anything.
+
+        Raises:
+            LogMoved, LogGone: As of :meth:`UpdateLog.append`.
+        """
+        delay = FIRST_RETRY
+        while True:
+            slow = asyncio.get_running_loop().call_later(SLOW_DATABASE, self._trouble, _WAITING)
+            try:
+                await self._log.append(
+                    self.document.id, self.epoch, self.seq, entries, clients=records, fence=fence
+                )
+            except DatabaseUnavailable as error:
+                self._trouble(error.message)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_RETRY)
+            else:
+                self._trouble(None)
+                return
+            finally:
+                slow.cancel()
+
+    def _trouble(self, why: str | None) -> None:
+        if (why is not None) == self._in_trouble:
+            return
+        self._in_trouble = why is not None
+        if self.on_trouble is not None:
+            self.on_trouble(why)
+
+    async def _catch_up(self) -> set[bytes]:
+        """Take over what others have recorded in this document's log; return it."""
+        delay = FIRST_RETRY
+        while True:
+            try:
+                later = await self._log.after(self.document.id, self.epoch, self.seq)
+                clients = await self._log.clients(self.document.id)
+                break
+            except DatabaseUnavailable as error:
+                self._trouble(error.message)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_RETRY)
+        change = self._apply([one.data for one in later])
+        self._advance(len(later))
+        refused = self._state.refused_deletions
+        self._state = await asyncio.to_thread(log_state_of, self.doc.get_update(), clients)
+        self._state.refused_deletions = refused
+        if change is not None:
+            await self._refresh_rights()
+            self._broadcast(change)
+        return {one.data for one in later}
+
+    def _advance(self, count: int) -> None:
+        if count:
+            self.seq += count
+            self._advanced.set()
+            self._advanced = asyncio.Event()
+
+    def _apply(self, updates: Sequence[bytes]) -> bytes | None:
+        """Apply recorded updates; return what changed by it, as one update for the others."""
+        if not updates:
+            return None
+        self._applied = None
+        self._applying = True
+        try:
+            with self.doc.transaction():
+                for data in updates:
+                    self.doc.apply_update(data)
+        finally:
+            self._applying = False
+        if self._applied is None:
+            return None
+        self._state.absorb_deletions(IdRanges.decode(self._applied.delete_set))
+        return self._applied.update
+
+    def _broadcast(self, data: bytes, but: Collection[Connection] = ()) -> None:
+        frame = Frame(protocol.update(data))
+        for connection in tuple(self.connections):
+            if connection not in but:
+                connection.send(frame)
+
+    async def _refresh_rights(self, gone: Collection[Connection] = ()) -> None:
+        """Ask again what those may do whose rights may have changed, and act on it."""
+        delay = FIRST_RETRY
+        while stale := [one for one in (*self.connections, *gone) if one.stale]:
+            for connection in stale:
+                connection.stale = False
+                try:
+                    right = await self._rights.right(connection.principal, self.path)
+                except DatabaseUnavailable:
+                    # Without an answer nothing is taken from anybody, or shown.
+                    connection.stale = True
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, LAST_RETRY)
+                    continue
+                self._set_right(connection, right)
+
+    def _set_right(self, connection: Connection, right: Right) -> None:
+        connection.set_right(right)
+        if not right.may_read:
+            connection.end(Ending.REMOVED)
+        elif right.may_write and connection.standing.dropped:
+            # What was refused must not slip in now that it would be allowed.
+            self._reset(connection, ResetReason.ROLE_CHANGED)
+        else:
+            self.presence.rights_changed(connection)
+
+    # ------------------------------------------------------------ the document
+
+    def _observe(self, event: TransactionEvent) -> None:
+        # The event is of use within this call only.
+        # (Of its members pycrdt's stubs name the update alone.)
+        change = Change(event.update, event.delete_set)  # type: ignore[attr-defined]
+        if self._applying:
+            self._applied = change
+            return
+        # Another extension has written to the document itself.
+        self._direct.append(change)
+        self._inbox.wake()
+
+    def _watch_content(self) -> None:
+        # pycrdt lets go of an observer together with the object that it was set on.
+        if self.kind is Kind.NOTEBOOK:
+            self._watched = [self.doc.get("cells", type=Array), self.doc.get("meta", type=Map)]
+            for part in self._watched:
+                part.observe_deep(self._content_changed)
+        else:
+            self._watched = [self.doc.get("source", type=Text)]
+            self._watched[0].observe(self._content_changed)
+
+    def _content_changed(self, _event: object) -> None:
+        if self.changed_at is None:
+            self.changed_at = time.monotonic()
+            if self.on_change is not None:
+                self.on_change()
+
+    def touch(self) -> None:
+        """Let the file be written soon although nobody has typed."""
+        self._content_changed(None)
+
+    def _server_client(self, origin: Origin, user_id: UserId | None) -> int:
+        """Return the client id for changes of one origin, so that each is told from others."""
+        found = self._server_clients.get((origin, user_id))
+        if found is None:
+            found = self._server_clients[(origin, user_id)] = new_client_id()
+        return found
+
+
+def _set_path(doc: Doc[Any], path: str) -> None:
+    state = doc.get("state", type=Map)
+    if state.get("path") != path:
+        state["path"] = path
+
+
+_CLOSED = "The document was closed; open it again."
+_WAITING = "The database is slow to answer; what you type is kept until it does."
+
+
+def new_client_id() -> int:
+    """Return a Yjs client id for the server that has never been used."""
+    return server_client_id(secrets.token_bytes(16))
+
+
+def log_state_of(state: bytes, clients: Iterable[ClientRecord]) -> LogState:
+    """Return what the gate has to know of a document; takes time for a large one."""
+    known = tuple(clients)
+    return LogState.of_document(
+        state,
+        # Without an owner a record that bars is about an id that is nobody's, and no other is
+        # without one.
+        owners={one.client_id: one.user_id for one in known if one.user_id is not None},
+        barred={one.client_id: one.barred_from for one in known if one.barred_from is not None},
+    )
+
+
+async def _parse(data: bytes) -> Update:
+    if len(data) < LARGE:
+        return parse_update(data)
+    return await asyncio.to_thread(parse_update, data)
+
+
+async def _parse_large(frames: Iterable[SyncFrame]) -> None:
+    for frame in frames:
+        if frame.parsed is None and frame.number and len(frame.message.payload) >= LARGE:
+            # What can't be read is found out about, and said, by the gate.
+            with contextlib.suppress(MalformedUpdate):
+                frame.parsed = await asyncio.to_thread(parse_update, frame.message.payload)
+
+
+def _succeed(done: asyncio.Future[Any], result: Any) -> None:
+    if not done.done():  # whoever asked may be gone
+        done.set_result(result)
+
+
+def _fail(done: asyncio.Future[Any], error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)
+
+
+def change_copy(
+    state: bytes, client_id: int, change: Callable[[Doc[Any]], T]
+) -> tuple[bytes | None, T]:
+    """Make a change on a copy; return it as an update, None where nothing changed."""
+    doc = build([state], client_id)
+    updates: list[bytes] = []
+    doc.observe(lambda event: updates.append(event.update))
+    with doc.transaction():
+        result = change(doc)
+    return _merged(updates), result
+
+
+def _merged(updates: Sequence[bytes]) -> bytes | None:
+    if len(updates) < 2:
+        return updates[0] if updates else None
+    return merge(*updates)

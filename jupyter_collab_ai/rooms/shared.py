@@ -1,0 +1,317 @@
+"""The one way for server code to read, anchor and change a live text or notebook.
+
+Offsets here count characters (Unicode code points); pycrdt counts UTF-8 bytes, and Yjs
+UTF-16 code units. Nobody outside this module has to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from jupyter_ydoc import YNotebook
+from jupyter_ydoc.utils import cast_all
+from pycrdt import Array, Assoc, Doc, Map, StickyIndex, Text, UndoManager, merge_updates
+
+from jupyter_collab_ai.errors import StaleDocument
+from jupyter_collab_ai.ids import DocumentId, UserId
+from jupyter_collab_ai.rooms.documents import Kind
+from jupyter_collab_ai.rooms.log import Fence, LogGone, Origin, UpdateLog
+from jupyter_collab_ai.rooms.registry import Rooms
+from jupyter_collab_ai.rooms.room import LiveRoom, new_client_id
+
+T = TypeVar("T")
+
+_CLOSED = "The document was closed or started anew meanwhile; open it again."
+
+
+@dataclass(frozen=True)
+class SharedCell:
+    """One text of a document, as it was when it was looked at."""
+
+    id: str | None
+    type: str
+    source: str
+
+
+class SharedView:
+    """A live document at one moment."""
+
+    def __init__(self, doc: Doc[Any], kind: Kind, path: str, seq: int) -> None:
+        self._doc = doc
+        self._kind = kind
+        self._path = path
+        self._seq = seq
+
+    @property
+    def path(self) -> str:
+        """Where the file is now, canonical."""
+        return self._path
+
+    @property
+    def notebook(self) -> bool:
+        """Whether it has cells."""
+        return self._kind is Kind.NOTEBOOK
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest update that it holds."""
+        return self._seq
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata of a notebook as plain JSON; empty for a text file."""
+        if not self.notebook:
+            return {}
+        meta = self._doc.get("meta", type=Map).to_py() or {}
+        metadata = meta.get("metadata", {})
+        # JavaScript has one kind of number, which arrives here as a float.
+        cast_all(metadata, float, int)
+        return dict(metadata)
+
+    def cells(self) -> Sequence[SharedCell]:
+        """Return all cells in order; of a text file, its text as the only one."""
+        if not self.notebook:
+            return (SharedCell(None, "code", str(self._source)),)
+        return tuple(
+            SharedCell(str(cell.get("id")), str(cell.get("cell_type")), str(cell.get("source")))
+            for cell in self._cells
+        )
+
+    def anchor(self, cell_id: str | None, offset: int, *, after: bool) -> bytes:
+        """Return a position that moves with the text; see ``ai.ports.View.anchor``.
+
+        Raises:
+            KeyError: There is no such cell.
+            IndexError: The offset is beyond the text.
+        """
+        text = self._text(cell_id)
+        source = str(text)
+        if not 0 <= offset <= len(source):
+            raise IndexError(offset)
+        at_edge = offset == len(source) if after else offset == 0
+        sticky = None
+        if not at_edge:
+            # At an edge there is no character to stick to (pycrdt panics there).
+            position = text.sticky_index(
+                _bytes(source, offset), Assoc.AFTER if after else Assoc.BEFORE
+            )
+            sticky = base64.b64encode(position.encode()).decode()
+        return json.dumps([cell_id, after, sticky], separators=(",", ":")).encode()
+
+    def locate(self, anchor: bytes) -> tuple[str | None, int] | None:
+        """Return the cell and the offset where an anchor is now; None where its cell is gone."""
+        cell_id, after, sticky = json.loads(anchor)
+        try:
+            text = self._text(cell_id)
+        except KeyError:
+            return None
+        source = str(text)
+        if sticky is None:
+            return cell_id, len(source) if after else 0
+        index = StickyIndex.decode(base64.b64decode(sticky), text).get_index()
+        return cell_id, len(source.encode()[:index].decode(errors="ignore"))
+
+    @property
+    def _source(self) -> Text:
+        source: Text = self._doc.get("source", type=Text)
+        return source
+
+    @property
+    def _cells(self) -> Array[Any]:
+        cells: Array[Any] = self._doc.get("cells", type=Array)
+        return cells
+
+    def _text(self, cell_id: str | None) -> Text:
+        if not self.notebook:
+            if cell_id is not None:
+                raise KeyError(cell_id)
+            return self._source
+        source = self._cells[self._index(cell_id)]["source"]
+        assert isinstance(source, Text)
+        return source
+
+    def _index(self, cell_id: str | None) -> int:
+        for index, cell in enumerate(self._cells):
+            if cell_id is not None and cell.get("id") == cell_id:
+                return index
+        raise KeyError(cell_id)
+
+
+class SharedEditor(SharedView):
+    """A live document at the moment at which it is changed."""
+
+    def replace(self, cell_id: str | None, start: int, end: int, text: str) -> None:
+        """Put ``text`` in place of what is between two offsets.
+
+        Raises:
+            KeyError: There is no such cell.
+            IndexError: An offset is beyond the text.
+        """
+        target = self._text(cell_id)
+        source = str(target)
+        if not 0 <= start <= end <= len(source):
+            raise IndexError((start, end))
+        first, last = _bytes(source, start), _bytes(source, end)
+        if first < last:
+            del target[first:last]
+        if text:
+            target.insert(first, text)
+
+    def insert_cell(self, index: int, cell_id: str, cell_type: str, source: str) -> None:
+        """Put a new cell before the one at ``index``, or at the end."""
+        cell: dict[str, Any] = {"id": cell_id, "cell_type": cell_type, "source": source, "metadata": {}}
+        if cell_type == "code":
+            cell |= {"outputs": [], "execution_count": None}
+        model = YNotebook(self._doc)
+        cells = self._cells
+        cells.insert(min(index, len(cells)), model.create_ycell(cell))
+
+    def delete_cell(self, cell_id: str) -> None:
+        """Remove a cell.
+
+        Raises:
+            KeyError: There is no such cell.
+        """
+        del self._cells[self._index(cell_id)]
+
+
+class SharedDocument:
+    """A live document, as long as it is held; implements ``ai.ports.LiveDocument``."""
+
+    def __init__(self, room: LiveRoom, update_log: UpdateLog) -> None:
+        self._room = room
+        self._log = update_log
+
+    @property
+    def document_id(self) -> DocumentId:
+        """The id of its row."""
+        return self._room.document.id
+
+    async def look(self, function: Callable[[SharedView], T]) -> T:
+        """Return what ``function`` makes of the document as it is now.
+
+        Raises:
+            StaleDocument: The document was closed.
+        """
+        room = self._room
+        return await room.look(
+            lambda doc: function(SharedView(doc, room.kind, room.path, room.seq))
+        )
+
+    async def edit(
+        self,
+        function: Callable[[SharedEditor], T],
+        *,
+        user_id: UserId,
+        fence: Fence | None = None,
+        origin: Origin = Origin.AI,
+    ) -> tuple[int, T]:
+        """Change the document as one step on behalf of a user; see ``ai.ports``.
+
+        Raises:
+            StaleDocument: The document was closed meanwhile.
+        """
+        room = self._room
+        return await room.edit(
+            lambda doc: function(SharedEditor(doc, room.kind, room.path, room.seq)),
+            origin=origin,
+            user_id=user_id,
+            fence=fence,
+        )
+
+    async def undo(self, seq: int, *, user_id: UserId, fence: Fence | None = None) -> bool:
+        """Take one update back as one step, and leave whatever others wrote since.
+
+        Raises:
+            StaleDocument: The document was closed, or its history given up, meanwhile.
+        """
+        room = self._room
+        document_id, epoch = room.document.id, room.epoch
+        try:
+            before = await self._log.history_at(document_id, epoch, seq - 1)
+            later = await self._log.after(document_id, epoch, seq - 1)
+        except LogGone:
+            raise StaleDocument(_CLOSED) from None
+        if not later or later[0].seq != seq:
+            return False
+        data = await asyncio.to_thread(
+            _undo, room.kind, list(before.updates), [one.data for one in later]
+        )
+        if data is None:
+            return False
+        await room.add(data, origin=Origin.AI, user_id=user_id, fence=fence)
+        return True
+
+    async def changed(self, seq: int) -> int:
+        """Wait until the document holds an update after ``seq``, and return the newest's number.
+
+        Raises:
+            StaleDocument: The document was closed.
+        """
+        return await self._room.changed(seq)
+
+
+class SharedDocuments:
+    """The live documents of this server; implements ``ai.ports.LiveDocuments``."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    @contextlib.asynccontextmanager
+    async def hold(self, path: str) -> AsyncIterator[SharedDocument]:
+        """Open the document at a canonical path, and keep it open for the length of a block.
+
+        Raises:
+            NotFound: There is no such file.
+            InvalidRequest: It can't be edited together.
+            DocumentTooLarge: It is too large to be edited together.
+        """
+        async with self._rooms.hold(path) as room:
+            yield SharedDocument(room, self._rooms.log)
+
+    async def path_of(self, document_id: DocumentId) -> str | None:
+        """Return where a document is now; None where it is gone."""
+        document = await self._rooms.documents.by_id(document_id)
+        return None if document is None else document.path
+
+
+def _bytes(source: str, offset: int) -> int:
+    return offset if source.isascii() else len(source[:offset].encode())
+
+
+def _undo(kind: Kind, before: list[bytes], updates: list[bytes]) -> bytes | None:
+    """Return the update that takes the first of ``updates`` back after all of them.
+
+    The history is played again into a copy that remembers who did what, so it works on any
+    update of any age, and after a restart.
+    """
+    doc: Doc[Any] = Doc(client_id=new_client_id(), skip_gc=True)
+    with doc.transaction():
+        for data in before:
+            doc.apply_update(data)
+    manager = UndoManager(capture_timeout_millis=0)
+    if kind is Kind.NOTEBOOK:
+        manager.expand_scope(doc.get("cells", type=Array))
+    else:
+        manager.expand_scope(doc.get("source", type=Text))
+    manager.include_origin(_UNDONE)
+    with doc.transaction(origin=_UNDONE):
+        doc.apply_update(updates[0])
+    with doc.transaction(origin=_LATER):
+        for data in updates[1:]:
+            doc.apply_update(data)
+    taken: list[bytes] = []
+    doc.observe(lambda event: taken.append(event.update))
+    if not manager.can_undo() or not manager.undo() or not taken:
+        return None
+    return merge_updates(*taken)
+
+
+_UNDONE = "undone"
+_LATER = "later"

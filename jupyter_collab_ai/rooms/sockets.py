@@ -1,0 +1,318 @@
+"""The WebSocket ``/ws/{session_id}``, for any Yjs client, and what both endpoints share.
+
+Who may not come in is told why by a close code, since a browser can't see the status of a
+refused handshake: the handshake is accepted, the check is made, and the connection is closed
+before a room is built or a frame is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.utils import ensure_async
+from tornado import web
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from jupyter_collab_ai.errors import CollabError, NotAuthenticated, NotFound
+from jupyter_collab_ai.ids import SessionId
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.rooms import protocol
+from jupyter_collab_ai.rooms.close_codes import CloseFrame, Ending, ending_of, for_ws
+from jupyter_collab_ai.rooms.connection import Connection, Frame
+from jupyter_collab_ai.rooms.ports import Logins, Rights
+from jupyter_collab_ai.rooms.registry import Rooms
+from jupyter_collab_ai.rooms.room import LiveRoom
+
+log = logging.getLogger(__name__)
+
+#: The subprotocol that is selected where a client offers it.
+SUBPROTOCOL = "collab-ai"
+#: Bytes that a message may have.
+MAX_MESSAGE = 16 * 1024 * 1024
+#: Bytes that may wait for a slow client before it is let go.
+MAX_BACKLOG = 16 * 1024 * 1024
+#: Seconds between two pings.
+PING_INTERVAL = 30.0
+
+
+class Outbox:
+    """Hands frames to one WebSocket, and keeps a bounded number back while it is slow.
+
+    Frames come encoded, so sending to many costs one write each and no task. Where that is
+    not possible (the connection compresses) Tornado encodes them itself.
+    """
+
+    def __init__(
+        self,
+        handler: WebSocketHandler,
+        close: Callable[[Ending, str | None], None],
+        max_backlog: int = MAX_BACKLOG,
+    ) -> None:
+        self._handler = handler
+        self._close = close
+        self._max_backlog = max_backlog
+        self._waiting: deque[Frame] = deque()
+        self._bytes = 0
+        self._writing = False
+
+    def send(self, frame: Frame) -> None:
+        """Send now, or as soon as what was sent before is out."""
+        if self._writing or self._waiting:
+            self._waiting.append(frame)
+            self._bytes += len(frame.wire)
+            if self._bytes > self._max_backlog:
+                self.drop()
+                self._close(Ending.BEHIND, None)
+            return
+        self._write(frame)
+
+    def close(self, ending: Ending, sentence: str | None = None) -> None:
+        """End the connection."""
+        self._close(ending, sentence)
+
+    def drop(self) -> None:
+        """Forget what waits; the connection is over."""
+        self._waiting.clear()
+        self._bytes = 0
+
+    def _write(self, frame: Frame) -> None:
+        try:
+            stream = self._stream()
+            if stream is None:
+                written = self._handler.write_message(frame.payload, binary=True)
+                done = False
+            else:
+                written = stream.write(frame.wire)
+                done = not stream.writing()
+        except (StreamClosedError, WebSocketClosedError):
+            self.drop()
+            return
+        if done:
+            # Nobody waits for this future; an error in it shows as the end of the connection.
+            written.add_done_callback(_retrieve)
+            return
+        self._writing = True
+        written.add_done_callback(self._written)
+
+    def _written(self, future: asyncio.Future[None]) -> None:
+        self._writing = False
+        if future.cancelled() or future.exception() is not None:
+            self.drop()
+            return
+        while self._waiting and not self._writing:
+            frame = self._waiting.popleft()
+            self._bytes -= len(frame.wire)
+            self._write(frame)
+
+    def _stream(self) -> IOStream | None:
+        """Return the stream to write encoded frames to, None where that is not possible."""
+        connection = self._handler.ws_connection
+        stream = getattr(connection, "stream", None)
+        if connection is None or connection.is_closing():
+            raise WebSocketClosedError
+        if stream is None or getattr(connection, "_compressor", None) is not None:
+            return None
+        assert isinstance(stream, IOStream)
+        return stream
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+class Socket(WebSocketHandler, JupyterHandler):
+    """A WebSocket into a room; subclasses say which room, and how it ends."""
+
+    auth_resource = "contents"
+
+    def initialize(
+        self,
+        rooms: Rooms,
+        rights: Rights,
+        logins: Logins,
+        *,
+        max_message: int = MAX_MESSAGE,
+        max_backlog: int = MAX_BACKLOG,
+    ) -> None:
+        """Get what the handler works with."""
+        self.rooms = rooms
+        self.rights = rights
+        self.logins = logins
+        self._max_message = max_message
+        self._max_backlog = max_backlog
+        self.connection: Connection | None = None
+        self.room: LiveRoom | None = None
+        self._over = False
+        self._cleanup = contextlib.ExitStack()
+
+    # ------------------------------------------------------------ Tornado's questions
+
+    @property
+    def max_message_size(self) -> int:
+        """What Tornado reads at the most; what is over our own limit gets a proper goodbye."""
+        return 2 * self._max_message
+
+    @property
+    def ping_interval(self) -> float | None:
+        """Seconds between two pings, which find out who has gone without a word."""
+        configured = self.settings.get("websocket_ping_interval")
+        return float(configured) if configured else PING_INTERVAL
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        """Let pages of other sites in only as Jupyter's own settings do."""
+        return bool(JupyterHandler.check_origin(self, origin_to_satisfy_tornado))
+
+    def get_compression_options(self) -> None:
+        """Don't compress: a frame is encoded once for all."""
+
+    # ------------------------------------------------------------ who is it
+
+    def principal(self) -> Principal:
+        """Return who has connected.
+
+        Raises:
+            NotAuthenticated, TokenExpired, TokenRevoked: Nobody known.
+        """
+        principal = getattr(self.current_user, "principal", None)
+        if isinstance(principal, Principal):
+            return principal
+        error = getattr(self, "collab_auth_error", None)
+        if isinstance(error, CollabError):
+            raise error
+        raise NotAuthenticated("Sign in first, or send a valid access token.")
+
+    # ------------------------------------------------------------ the connection
+
+    async def enter(self, path: str, *, acknowledge: bool = False, epoch: str = "") -> None:
+        """Join the room of ``path``.
+
+        Args:
+            path: The canonical path of the document.
+            acknowledge: Whether to tell of each update that was recorded.
+            epoch: Which history the client has, if it names one.
+
+        Raises:
+            CollabError: It is not possible; nothing was sent.
+        """
+        principal = self.principal()
+        right = await self.rights.right(principal, path)
+        if not right.may_read:
+            raise NotFound("There is no such document, or it is not shared with you.")
+        room = await self.rooms.acquire(path)
+        self._cleanup.callback(self.rooms.release, room)
+        if self._over:
+            self._cleanup.close()
+            return
+        outbox = Outbox(self, self.finish_with, self._max_backlog)
+        connection = Connection(principal, right, outbox, acknowledge=acknowledge)
+        # From here on changes are heard; one that came before would have been missed.
+        self._cleanup.callback(
+            self.logins.watch(principal, lambda: connection.end(Ending.SIGNED_OUT))
+        )
+        connection.right = await self.rights.right(principal, path)
+        if not connection.right.may_read:
+            raise NotFound("There is no such document, or it is not shared with you.")
+        if self._over or connection.ended:
+            return
+        if epoch and epoch != room.epoch:
+            outbox.send(Frame(protocol.raw({"type": "reset", "reason": "unknown_history"})))
+            self.finish_with(Ending.RESET)
+            return
+        self.room, self.connection = room, connection
+        self._cleanup.callback(room.leave, connection)
+        room.join(connection)
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Hand a message to the room; while the room is full, the client has to wait."""
+        if self.room is None or self.connection is None or self.connection.ended:
+            return
+        if isinstance(message, str):
+            self.connection.end(Ending.UNREADABLE)
+            return
+        try:
+            parsed = protocol.parse_frame(message, limit=self._max_message)
+        except protocol.FrameTooLarge:
+            self.connection.end(Ending.TOO_LARGE)
+        except protocol.MalformedFrame:
+            self.connection.end(Ending.UNREADABLE)
+        else:
+            await self.handle(parsed)
+
+    async def handle(self, message: protocol.Message) -> None:
+        """Do what a message asks for."""
+        assert self.room is not None
+        assert self.connection is not None
+        await self.room.receive(self.connection, message)
+
+    def on_close(self) -> None:
+        """Leave the room, whoever ended the connection."""
+        self._over = True
+        self._cleanup.close()
+
+    def finish_with(self, ending: Ending, sentence: str | None = None) -> None:
+        """Close with the code of ``ending``."""
+        frame = self.close_frame(ending, sentence)
+        self.close(frame.code, frame.reason)
+
+    def close_frame(self, ending: Ending, sentence: str | None) -> CloseFrame:
+        """Return how this endpoint says it."""
+        return for_ws(ending, sentence)
+
+
+class SessionSocket(Socket):
+    """``/ws/{session_id}``: the live document of a session, or one of those in its folder."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Find out who it is; who can't come in is told after the handshake."""
+        if not self.check_host():
+            raise web.HTTPError(403)
+        user = await ensure_async(self.identity_provider.get_user(self))
+        self.current_user = self._jupyter_current_user = user
+
+    @allow_unauthenticated
+    async def get(self, *args: str, **kwargs: str) -> None:
+        """Shake hands; :meth:`open` does the rest."""
+        await WebSocketHandler.get(self, *args, **kwargs)
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """Select ours where it is offered; a ``bearer.`` one is a credential and never sent."""
+        return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
+
+    async def open(self, session_id: str) -> None:
+        """Check, and join the room; a client that may not is closed with its code."""
+        try:
+            principal = self.principal()
+            path = await self.rights.document_path(
+                principal, SessionId(session_id), self.get_query_argument("path", None)
+            )
+            await self.enter(
+                path,
+                acknowledge=self.get_query_argument("ack", "") == "1",
+                epoch=self.get_query_argument("epoch", ""),
+            )
+        except CollabError as error:
+            self.finish_with(ending_of(error), error.message)
+        except Exception:
+            log.exception("A document could not be opened.")
+            self.finish_with(Ending.UNAVAILABLE)
+
+
+def handlers(
+    url: Callable[[str], str],
+    rooms: Rooms,
+    rights: Rights,
+    logins: Logins,
+    **limits: int,
+) -> list[tuple[Any, ...]]:
+    """Return the rules of this endpoint."""
+    services = {"rooms": rooms, "rights": rights, "logins": logins, **limits}
+    return [(url("ws/([^/]+)"), SessionSocket, services)]
