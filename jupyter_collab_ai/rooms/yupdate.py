@@ -537,7 +537,7 @@ def _read_id(reader: Reader) -> Id:
 def _length(reader: Reader) -> int:
     length = reader.varuint(MAX_CLOCK)
     if not length:
-        raise MalformedUpdate("A struct has no length.")
+        raise MalformedUpdate("A length is zero.")
     return length
 
 
@@ -696,7 +696,8 @@ def _read_deletions(reader: Reader) -> IdRanges:
         seen.add(client)
         for _ in range(reader.count(bytes_each=2)):
             start = reader.varuint(MAX_CLOCK)
-            length = reader.varuint(MAX_CLOCK)
+            # Yjs throws where it has to keep a deletion of nothing for later.
+            length = _length(reader)
             if start + length > MAX_CLOCK:
                 raise MalformedUpdate("A clock is too large.")
             ranges.append((client, start, start + length))

@@ -225,6 +225,7 @@ HEAD = bytes([1, 1, 5, 0])
         counted(0, 1, 5, 1, MAX_CLOCK, 1),
         counted(0, 1, 2**53, 1, 0, 1),
         HEAD + bytes([0, 0, 0]),  # no length
+        bytes([0, 1, 5, 1, 3, 0]),  # a deletion of nothing, which makes Yjs throw
         HEAD + bytes([4, 1, 1, 116, 0, 0]),  # an empty string
         HEAD + bytes([8, 1, 1, 116, 0, 0]),  # an empty list
         HEAD + bytes([4, 2, 1, 116, 1, 97, 0]),  # neither a name nor an id
