@@ -80,11 +80,20 @@ def test_a_read_of_the_environment_is_recognised(source: str) -> None:
     assert list(_reads_of_the_environment(ast.parse(source)))
 
 
+#: Hand on to other programs what these need to run, such as PATH; no setting of ours.
+HANDING_ON = {PACKAGE / "ai" / "analyzers" / "process.py"}
+
+
 def test_only_one_module_reads_the_environment() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path != PACKAGE / "settings.py"
+        if path not in {PACKAGE / "settings.py", *HANDING_ON}
         for line in _reads_of_the_environment(ast.parse(path.read_text()))
     ]
     assert found == []
+
+
+def test_no_setting_is_handed_on(variables: set[str]) -> None:
+    for path in HANDING_ON:
+        assert not [name for name in variables if name in path.read_text()]

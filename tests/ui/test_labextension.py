@@ -118,7 +118,6 @@ async def test_the_panel_lists_my_sessions_and_opens_them(
 
     await buttons.nth(1).focus()
     await page.keyboard.press("Enter")
-    await page.get_by_role("tab", name="File Browser").click()
     await expect(page.get_by_text("lesson.md")).to_be_visible()
 
 
