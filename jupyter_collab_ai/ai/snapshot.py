@@ -44,6 +44,8 @@ class DocumentSnapshot:
     is_notebook: bool = False
     #: The number of the newest update that it holds; 0 where it was never live.
     seq: int = 0
+    #: Names that may be defined in what was left out of this copy.
+    hidden_names: frozenset[str] = frozenset()
 
     @classmethod
     def of_text(cls, path: str, text: str, *, language: str | None = None) -> DocumentSnapshot:

@@ -1,0 +1,167 @@
+"""Ruff: bugs, slow code and insecure code in Python, in a few milliseconds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from ruff import find_ruff_bin  # type: ignore[import-untyped]
+
+from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
+from jupyter_collab_ai.ai.analyzers.explanations import explain
+from jupyter_collab_ai.ai.analyzers.process import Processes
+from jupyter_collab_ai.ai.analyzers.python import in_python, one_line_end
+from jupyter_collab_ai.ai.analyzers.rules import IGNORED, SELECTED, rule_for
+from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Fix
+from jupyter_collab_ai.ai.languages import PYTHON
+from jupyter_collab_ai.ai.locations import Location, NoSuchPlace, Position, Span, visible
+from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
+
+#: What IPython puts into every notebook's namespace besides what ruff knows of.
+_NOTEBOOK_NAMES = frozenset(
+    {"display", "get_ipython", "In", "Out", "_", "__", "___", "exit", "quit"}
+)
+#: Magics after which any name may exist.
+_DEFINING_MAGICS = ("%run", "%load", "%pylab", "%%cython", "%autocall", "%store", "%pull")
+_UNDEFINED = "F821"
+
+
+class Ruff:
+    """The analyzer for Python."""
+
+    name = "ruff"
+    languages = frozenset({PYTHON})
+    checks_syntax = False
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self.version = version("ruff")
+
+    async def analyze(self, snapshot: DocumentSnapshot) -> list[Finding]:
+        """Return what ruff finds by our profile.
+
+        Raises:
+            AnalyzerFailed: It did not come to an end.
+        """
+        parts = [part for part in snapshot.code() if in_python(part, snapshot)]
+        if not parts:
+            return []
+        if snapshot.is_notebook:
+            name, text = "document.ipynb", _notebook(parts)
+        else:
+            name, text = "document.py", one_line_end(parts[0].source)
+        output = await self._processes.run(
+            self._command(name, snapshot), stdin=text.encode("utf-8", "replace")
+        )
+        if output.status != 0:
+            raise AnalyzerFailed("ruff could not read the document.")
+        try:
+            diagnostics = json.loads(output.stdout)
+        except ValueError:
+            raise AnalyzerFailed("ruff answered something that can't be understood.") from None
+        findings = [
+            finding
+            for diagnostic in diagnostics
+            if (finding := _finding(parts, diagnostic, notebook=snapshot.is_notebook)) is not None
+        ]
+        if any(magic in part.source for part in parts for magic in _DEFINING_MAGICS):
+            findings = [finding for finding in findings if finding.rule != _UNDEFINED]
+        return findings
+
+    def _command(self, name: str, snapshot: DocumentSnapshot) -> list[str]:
+        names = snapshot.hidden_names | (_NOTEBOOK_NAMES if snapshot.is_notebook else frozenset())
+        known = [name for name in sorted(names) if name.isidentifier()]
+        return [
+            find_ruff_bin(),
+            "check",
+            "--isolated",
+            "--no-cache",
+            "--quiet",
+            "--exit-zero",
+            "--output-format=json",
+            f"--target-version=py3{sys.version_info.minor}",
+            f"--select={','.join(SELECTED)}",
+            f"--ignore={','.join(IGNORED)}",
+            f"--config=builtins={json.dumps(known)}",
+            f"--stdin-filename={name}",
+            "-",
+        ]
+
+
+def _notebook(parts: list[Part]) -> str:
+    cells: list[dict[str, Any]] = []
+    for part in parts:
+        source = one_line_end(part.source)
+        first, _, rest = source.lstrip().partition("\n")
+        if first.startswith("%%"):
+            # The cell is Python; ruff would leave it out.
+            before = source[: len(source) - len(source.lstrip())]
+            source = f"{before}{'#' * len(first)}\n{rest}"
+        cells.append(
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "metadata": {},
+                "outputs": [],
+                "source": source,
+            }
+        )
+    return json.dumps(
+        {
+            "cells": cells,
+            "metadata": {"language_info": {"name": "python"}},
+            "nbformat": 4,
+            "nbformat_minor": 4,
+        }
+    )
+
+
+def _finding(parts: list[Part], diagnostic: dict[str, Any], *, notebook: bool) -> Finding | None:
+    code = diagnostic.get("code")
+    if not isinstance(code, str) or code == "invalid-syntax":
+        # What does not parse was left out before: this is another opinion about the version.
+        return None
+    part = parts[(diagnostic["cell"] or 1) - 1] if notebook else parts[0]
+    span = visible(part.source, _span(part, diagnostic["location"], diagnostic["end_location"]))
+    rule = rule_for(code)
+    message = str(diagnostic["message"])
+    return Finding(
+        rule.category,
+        rule.severity,
+        message,
+        explain(code, message),
+        part.lines.location(span, part.cell_id),
+        Ruff.name,
+        rule.confidence,
+        rule=code,
+        cwe=rule.cwe,
+        fix=_fix(part, diagnostic, rule.category),
+    )
+
+
+def _span(part: Part, start: dict[str, int], end: dict[str, int]) -> Span:
+    first = part.lines.clamped(start["row"], start["column"])
+    return Span(first, max(first, part.lines.clamped(end["row"], end["column"])))
+
+
+def _edit(part: Part, edit: dict[str, Any]) -> Edit:
+    start, end = edit["location"], edit["end_location"]
+    location = Location(
+        Position(start["row"], start["column"]), Position(end["row"], end["column"]), part.cell_id
+    )
+    part.lines.span_of(location)
+    return Edit(location, edit["content"])
+
+
+def _fix(part: Part, diagnostic: dict[str, Any], category: Category) -> Fix | None:
+    fix = diagnostic.get("fix")
+    if not fix or category is Category.SYNTAX or fix["applicability"] not in ("safe", "unsafe"):
+        return None
+    try:
+        edits = tuple(_edit(part, edit) for edit in fix["edits"])
+    except NoSuchPlace:
+        return None
+    message = str(fix["message"] or "Apply what ruff proposes")
+    return Fix(message, edits, safe=fix["applicability"] == "safe") if edits else None

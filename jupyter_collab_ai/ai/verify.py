@@ -1,0 +1,112 @@
+"""Does a fix do what it says? It is applied to a copy, and the copy is looked at.
+
+``verified`` is a promise: the copy parses, no longer has the finding, and has no new one.
+What changes the meaning of the code on purpose (an analyzer's unsafe fix) also needs
+somebody who understands the meaning to agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from jupyter_collab_ai.ai.analyzers.service import Analysis, Analyzers
+from jupyter_collab_ai.ai.edits import Conflict, apply_edits, find_all
+from jupyter_collab_ai.ai.findings import MODEL, Category, Finding, Fix
+from jupyter_collab_ai.ai.locations import NoSuchPlace
+from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
+from jupyter_collab_ai.ids import FindingId
+
+#: Fixes of one report that are tried; what is beyond is offered as not verified.
+MOST_TRIED = 40
+
+
+async def verify_all(
+    snapshot: DocumentSnapshot,
+    findings: Sequence[Finding],
+    before: Analysis,
+    analyzers: Analyzers,
+    *,
+    confirmed: Collection[FindingId] = (),
+) -> list[Finding]:
+    """Return the findings with every fix tried; those that can't be applied have none.
+
+    Args:
+        snapshot: The document that all locations mean.
+        findings: What was found.
+        before: What the analyzers say of ``snapshot``.
+        analyzers: Asked about the copies.
+        confirmed: Findings whose fix somebody who understands the meaning agrees with.
+    """
+    tried = [finding for finding in findings if finding.fix is not None][:MOST_TRIED]
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            finding.id: group.create_task(
+                _verified(snapshot, finding, before, analyzers, finding.id in confirmed)
+            )
+            for finding in tried
+        }
+    return [
+        replace(finding, fix=tasks[finding.id].result()) if finding.id in tasks else finding
+        for finding in findings
+    ]
+
+
+async def _verified(
+    snapshot: DocumentSnapshot,
+    finding: Finding,
+    before: Analysis,
+    analyzers: Analyzers,
+    confirmed: bool,
+) -> Fix | None:
+    fix = finding.fix
+    assert fix is not None
+    try:
+        copy = apply_edits(snapshot, fix.edits)
+    except (NoSuchPlace, Conflict):
+        return None
+    if copy.parts == snapshot.parts:
+        return None
+    after = await analyzers.analyze(copy)
+    if finding.source == MODEL and after.meaning and after.meaning == before.meaning:
+        # Only comments or spaces are changed: that fixes nothing.
+        return None if after.parses else replace(fix, verified=False)
+    agreed = fix.safe or confirmed or finding.source == MODEL
+    verified = (
+        agreed
+        and after.parses is True
+        and not after.failures
+        and _is_gone(finding, snapshot, copy, before, after)
+        and not Counter(map(_kind, after.findings)) - Counter(map(_kind, before.findings))
+        and (finding.source != MODEL or before.names <= after.names)
+    )
+    return replace(fix, verified=verified)
+
+
+def _kind(finding: Finding) -> tuple[object, ...]:
+    # Not the line, which a fix may move, nor the text, in which names may change.
+    return finding.source, finding.rule, finding.category, finding.location.cell_id
+
+
+def _is_gone(
+    finding: Finding,
+    snapshot: DocumentSnapshot,
+    copy: DocumentSnapshot,
+    before: Analysis,
+    after: Analysis,
+) -> bool:
+    if finding.category is Category.SYNTAX:
+        return after.parses is True
+    if finding.source != MODEL:
+        kind = _kind(finding)
+        return sum(_kind(item) == kind for item in after.findings) < sum(
+            _kind(item) == kind for item in before.findings
+        )
+    # A finding of the model is where its text is; without the text there is none.
+    cell_id = finding.location.cell_id
+    quote = snapshot.text_at(finding.location)
+    return len(find_all(copy.part(cell_id).source, quote)) < len(
+        find_all(snapshot.part(cell_id).source, quote)
+    )
