@@ -15,6 +15,7 @@ from jupyter_ydoc.ybasedoc import YBaseDoc
 from pycrdt import Doc
 
 from jupyter_collab_ai.rooms.documents import Kind
+from jupyter_collab_ai.rooms.panics import without_panics
 
 #: A text, or a notebook as :mod:`nbformat` 4 has it.
 Content = Any
@@ -29,6 +30,7 @@ def model_of(kind: Kind, doc: Doc[Any]) -> YBaseDoc:
     return YNotebook(doc) if kind is Kind.NOTEBOOK else YUnicode(doc)
 
 
+@without_panics
 def first_update(kind: Kind, content: Content, path: str, digest: str | None) -> bytes:
     """Return the update that makes an empty document hold what was read from its file."""
     doc: Doc[Any] = Doc(client_id=LOAD_CLIENT)
@@ -41,11 +43,13 @@ def first_update(kind: Kind, content: Content, path: str, digest: str | None) ->
     return doc.get_update()
 
 
+@without_panics
 def content_of(kind: Kind, updates: list[bytes]) -> Content:
     """Return what a document of these updates holds."""
     return model_of(kind, build(updates)).get()
 
 
+@without_panics
 def build(updates: list[bytes], client_id: int | None = None) -> Doc[Any]:
     """Return a document of these updates."""
     doc: Doc[Any] = Doc(client_id=client_id)

@@ -23,6 +23,7 @@ from jupyter_collab_ai.rooms.content import Content, build, content_of, model_of
 from jupyter_collab_ai.rooms.documents import Kind, note_saved
 from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp
 from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
+from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.reconcile import merge_into
 from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.storage.database import Database
@@ -275,6 +276,7 @@ class Projection:
         return None if found is None else later[found].seq
 
 
+@without_panics
 def _find(kind: Kind, before: list[bytes], later: list[bytes], content: Content) -> int | None:
     doc = build(before)
     model = model_of(kind, doc)

@@ -27,6 +27,7 @@ from jupyter_collab_ai.rooms.log import (
     UpdateLog,
     append,
 )
+from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.ports import Events, Rights
 from jupyter_collab_ai.rooms.projection import Projection
 from jupyter_collab_ai.rooms.room import LiveRoom, log_state_of, new_client_id
@@ -185,6 +186,8 @@ class Rooms:
 
     async def close_all(self, *, within: float = 10) -> None:
         """Save all documents and end all rooms, in about so many seconds."""
+        if self._closing:
+            return
         self._closing = True
         self._stop_watching()
         entries = tuple(self._open.values())
@@ -391,6 +394,7 @@ class Rooms:
             )
 
 
+@without_panics
 def _rebuild(history: History) -> tuple[bytes, LogState]:
     state = build(list(history.updates)).get_update()
     return state, log_state_of(state, history.clients)

@@ -53,8 +53,9 @@ from jupyter_collab_ai.rooms.log import (
     Origin,
     UpdateLog,
 )
+from jupyter_collab_ai.rooms.panics import catch_panics, without_panics
 from jupyter_collab_ai.rooms.ports import Right, Rights
-from jupyter_collab_ai.rooms.presence import RoomPresence
+from jupyter_collab_ai.rooms.presence import Gathering
 from jupyter_collab_ai.rooms.yupdate import IdRanges, MalformedUpdate, Update, parse_update
 
 log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class LiveRoom:
         #: The model of ``jupyter_ydoc`` on the live document, for other extensions.
         self.model = model_of(document.kind, doc)
         self.connections: set[Connection] = set()
-        self.presence = RoomPresence(self)
+        self.presence = Gathering(lambda: self.connections, lambda: self._state.owners)
         self._state = log_state
         self._log = update_log
         self._rights = rights
@@ -235,7 +236,7 @@ class LiveRoom:
         if connection.ended:
             return
         if isinstance(message, protocol.AwarenessMessage):
-            self.presence.receive(connection, message)
+            self.presence.receive(connection, message.payload)
             return
         if isinstance(message, protocol.AwarenessQuery):
             self.presence.welcome(connection)
@@ -408,11 +409,12 @@ class LiveRoom:
     async def _run(self) -> None:
         items: list[Item] = []
         try:
-            while True:
-                items = await self._inbox.take()
-                await self._work(items)
-                if self._inbox.closed and not len(self._inbox):
-                    return
+            with catch_panics():
+                while True:
+                    items = await self._inbox.take()
+                    await self._work(items)
+                    if self._inbox.closed and not len(self._inbox):
+                        return
         except asyncio.CancelledError:
             raise
         except LogGone:
@@ -576,11 +578,12 @@ class LiveRoom:
 
     def _take_look(self, item: Look) -> None:
         try:
-            result = item.function(self.doc)
+            with catch_panics():
+                result = item.function(self.doc)
         except Exception as error:
-            item.done.set_exception(error)
+            _fail(item.done, error)
         else:
-            item.done.set_result(result)
+            _succeed(item.done, result)
 
     async def _take_edit(self, item: Edit) -> None:
         client_id = self._server_client(item.origin, item.user_id)
@@ -859,6 +862,7 @@ def _fail(done: asyncio.Future[Any], error: Exception) -> None:
         done.set_exception(error)
 
 
+@without_panics
 def change_copy(
     state: bytes, client_id: int, change: Callable[[Doc[Any]], T]
 ) -> tuple[bytes | None, T]:

@@ -7,23 +7,25 @@ UTF-16 code units. Nobody outside this module has to know.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from jupyter_ydoc import YNotebook
 from jupyter_ydoc.utils import cast_all
 from pycrdt import Array, Assoc, Doc, Map, StickyIndex, Text, UndoManager, merge_updates
 
 from jupyter_collab_ai.errors import StaleDocument
 from jupyter_collab_ai.ids import DocumentId, UserId
+from jupyter_collab_ai.rooms.content import build
 from jupyter_collab_ai.rooms.documents import Kind
+from jupyter_collab_ai.rooms.gate import server_client_id
 from jupyter_collab_ai.rooms.log import Fence, LogGone, Origin, UpdateLog
+from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.registry import Rooms
-from jupyter_collab_ai.rooms.room import LiveRoom, new_client_id
+from jupyter_collab_ai.rooms.room import LiveRoom
+from jupyter_collab_ai.rooms.yupdate import IdRanges, decode_state_vector
 
 T = TypeVar("T")
 
@@ -90,32 +92,60 @@ class SharedView:
             KeyError: There is no such cell.
             IndexError: The offset is beyond the text.
         """
-        text = self._text(cell_id)
-        source = str(text)
+        source = str(self._text(cell_id))
         if not 0 <= offset <= len(source):
             raise IndexError(offset)
-        at_edge = offset == len(source) if after else offset == 0
-        sticky = None
-        if not at_edge:
-            # At an edge there is no character to stick to (pycrdt panics there).
-            position = text.sticky_index(
-                _bytes(source, offset), Assoc.AFTER if after else Assoc.BEFORE
-            )
-            sticky = base64.b64encode(position.encode()).decode()
-        return json.dumps([cell_id, after, sticky], separators=(",", ":")).encode()
+        index = offset if after else offset - 1
+        character = None
+        if 0 <= index < len(source):
+            start = _bytes(source, index)
+            client, clock, end = self._identify(cell_id, start, _bytes(source, index + 1))
+            character = [client, clock, end - clock]
+        return json.dumps([cell_id, after, character], separators=(",", ":")).encode()
 
     def locate(self, anchor: bytes) -> tuple[str | None, int] | None:
         """Return the cell and the offset where an anchor is now; None where its cell is gone."""
-        cell_id, after, sticky = json.loads(anchor)
+        cell_id, after, character = json.loads(anchor)
         try:
-            text = self._text(cell_id)
+            source = str(self._text(cell_id))
         except KeyError:
             return None
-        source = str(text)
-        if sticky is None:
+        if character is None:
             return cell_id, len(source) if after else 0
-        index = StickyIndex.decode(base64.b64decode(sticky), text).get_index()
-        return cell_id, len(source.encode()[:index].decode(errors="ignore"))
+        position, deleted = self._find(cell_id, *character)
+        offset = len(source.encode()[:position].decode(errors="ignore"))
+        return cell_id, offset if after or deleted else offset + 1
+
+    def _identify(self, cell_id: str | None, start: int, end: int) -> tuple[int, int, int]:
+        """Return the Yjs id of a character: the client, its first clock, and the end clock.
+
+        pycrdt's own ``sticky_index`` takes bytes for clocks, so beyond ASCII it names another
+        character or none (0.14.13). The delete set of a deletion names the right one, so the
+        character is deleted in a copy.
+        """
+        copy = self._copy()
+        deleted: list[bytes] = []
+        copy._doc.observe(lambda event: deleted.append(event.delete_set))
+        del copy._text(cell_id)[start:end]
+        (found,) = IdRanges.decode(deleted[0])
+        return found
+
+    def _find(self, cell_id: str | None, client: int, clock: int, length: int) -> tuple[int, bool]:
+        """Return at which byte a character is, or was, and whether it is deleted."""
+        copy = self._copy()
+        text = copy._text(cell_id)
+        changes: list[list[dict[str, Any]]] = []
+        text.observe(lambda event: changes.append(event.delta))  # type: ignore[attr-defined]
+        copy._doc.apply_update(b"\0" + IdRanges([(client, clock, clock + length)]).encode())
+        if changes:
+            return int(changes[0][0].get("retain", 0)), False
+        position = {"item": {"client": client, "clock": clock}, "assoc": Assoc.AFTER.value}
+        # For a character that is gone this counts what is left of it, which is right.
+        with copy._doc.transaction() as transaction:
+            return StickyIndex.from_json(position).get_index(transaction), True
+
+    def _copy(self) -> SharedView:
+        return SharedView(build([self._doc.get_update()]), self._kind, self._path, self._seq)
 
     @property
     def _source(self) -> Text:
@@ -165,12 +195,17 @@ class SharedEditor(SharedView):
 
     def insert_cell(self, index: int, cell_id: str, cell_type: str, source: str) -> None:
         """Put a new cell before the one at ``index``, or at the end."""
-        cell: dict[str, Any] = {"id": cell_id, "cell_type": cell_type, "source": source, "metadata": {}}
+        # As jupyter_ydoc makes them (``YNotebook.create_ycell``).
+        cell: dict[str, Any] = {
+            "id": cell_id,
+            "cell_type": cell_type,
+            "source": Text(source),
+            "metadata": Map({}),
+        }
         if cell_type == "code":
-            cell |= {"outputs": [], "execution_count": None}
-        model = YNotebook(self._doc)
+            cell |= {"outputs": Array([]), "execution_count": None, "execution_state": "idle"}
         cells = self._cells
-        cells.insert(min(index, len(cells)), model.create_ycell(cell))
+        cells.insert(min(index, len(cells)), Map(cell))
 
     def delete_cell(self, cell_id: str) -> None:
         """Remove a cell.
@@ -240,8 +275,9 @@ class SharedDocument:
             raise StaleDocument(_CLOSED) from None
         if not later or later[0].seq != seq:
             return False
+        client_id = server_client_id(f"undo {document_id} {epoch} {seq}".encode())
         data = await asyncio.to_thread(
-            _undo, room.kind, list(before.updates), [one.data for one in later]
+            _undo, room.kind, list(before.updates), [one.data for one in later], client_id
         )
         if data is None:
             return False
@@ -285,13 +321,21 @@ def _bytes(source: str, offset: int) -> int:
     return offset if source.isascii() else len(source[:offset].encode())
 
 
-def _undo(kind: Kind, before: list[bytes], updates: list[bytes]) -> bytes | None:
+@without_panics
+def _undo(kind: Kind, before: list[bytes], updates: list[bytes], client_id: int) -> bytes | None:
     """Return the update that takes the first of ``updates`` back after all of them.
 
     The history is played again into a copy that remembers who did what, so it works on any
     update of any age, and after a restart.
+
+    Args:
+        kind: What the document is.
+        before: All updates before.
+        updates: The update to take back, and all after it.
+        client_id: Under which to write: always the same for the same update, so that it is
+            seen if the update was taken back already.
     """
-    doc: Doc[Any] = Doc(client_id=new_client_id(), skip_gc=True)
+    doc: Doc[Any] = Doc(client_id=client_id, skip_gc=True)
     with doc.transaction():
         for data in before:
             doc.apply_update(data)
@@ -306,6 +350,8 @@ def _undo(kind: Kind, before: list[bytes], updates: list[bytes]) -> bytes | None
     with doc.transaction(origin=_LATER):
         for data in updates[1:]:
             doc.apply_update(data)
+    if client_id in decode_state_vector(doc.get_state()):
+        return None
     taken: list[bytes] = []
     doc.observe(lambda event: taken.append(event.update))
     if not manager.can_undo() or not manager.undo() or not taken:

@@ -78,10 +78,10 @@ class Events:
         self.published.append((type_, data))
 
 
-async def until(condition: Callable[[], Any], what: str = "it", timeout: float = 10) -> None:
+async def until(condition: Callable[[], Any], what: str = "it", within: float = 10) -> None:
     """Wait for a condition, with a deadline."""
     loop = asyncio.get_running_loop()
-    ends = loop.time() + timeout
+    ends = loop.time() + within
     while not condition():
         assert loop.time() < ends, f"waited too long for {what}"
         await asyncio.sleep(0.005)
@@ -111,7 +111,9 @@ class Client:
         self._sending: list[bytes] = []
         self._applying = False
         self.doc.observe(self._changed)
-        self.connection = Connection(principal, right, self, acknowledge=acknowledge)
+        self.connection = Connection(
+            principal, right, ClientTransport(self), acknowledge=acknowledge
+        )
 
     async def join(self) -> Client:
         self.room.join(self.connection)
@@ -243,6 +245,4 @@ class House:
         """Join the document at ``path`` as ``name``."""
         self.people.rights[name] = right
         room = await self.rooms.acquire(path)
-        client = Client(room, person(name), right, doc=doc, **options)
-        client.connection._transport = ClientTransport(client)
-        return await client.join()
+        return await Client(room, person(name), right, doc=doc, **options).join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from jupyter_collab_ai.errors import (
     StaleDocument,
 )
 from jupyter_collab_ai.rooms import protocol
+from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.log import Origin
-from tests.rooms.engine import EDITOR, NOBODY, VIEWER, House, person, until
+from tests.rooms.engine import EDITOR, NOBODY, VIEWER, Client, House, person, until
 
 
 async def test_opens_a_file_and_carries_edits(house: House) -> None:
@@ -190,7 +192,7 @@ async def test_nothing_is_shown_or_acknowledged_before_it_is_recorded(
     await until(
         lambda: ("saved", False) in [(t, d.get("saved")) for t, d in house.events.published],
         "people to be told",
-        timeout=2,
+        within=2,
     )
     assert str(bob.text) == ""
     assert len(ada.saved) == 1
@@ -410,3 +412,48 @@ async def test_opening_again_and_again_records_nothing_and_leaves_the_file_alone
         await house.restart()
     assert len(seqs) == 1
     assert (house.root / "a.py").stat().st_mtime_ns == stat.st_mtime_ns
+
+
+def _awareness(client: int, clock: int, state: dict[str, Any] | None) -> bytes:
+    return protocol.awareness(encode_awareness([(client, clock, state)]))
+
+
+def _seen(client: Client) -> dict[int, dict[str, Any] | None]:
+    return {
+        entry.client: json.loads(entry.json)
+        for payload in client.awareness
+        for entry in parse_awareness(payload)
+    }
+
+
+async def test_presence_shows_the_account_behind_the_connection(house: House) -> None:
+    house.write("a.py", "")
+    ada = await house.client("ada", "a.py")
+    bob = await house.client("bob", "a.py")
+    lie = {"user": {"name": "Mallory", "username": "mallory"}, "cursor": 1}
+    await ada.send(_awareness(ada.doc.client_id, 1, lie))
+    await until(lambda: ada.doc.client_id in _seen(bob))
+    seen = _seen(bob)[ada.doc.client_id]
+    assert seen is not None
+    assert seen["user"]["username"] == "ada"
+    assert seen["cursor"] == 1
+    assert ada.doc.client_id in _seen(ada), "the echo that keeps its connection alive"
+    late = await house.client("late", "a.py")
+    assert _seen(late)[ada.doc.client_id] == seen
+    await bob.send(_awareness(ada.doc.client_id, 99, {"user": {"name": "Mallory"}}))
+    assert [one["reason"] for one in bob.refused] == ["not_yours"]
+    await ada.leave()
+    await until(lambda: _seen(late)[ada.doc.client_id] is None)
+    assert "Mallory" not in str([_seen(one) for one in (bob, late)])
+
+
+async def test_cursors_of_many_come_in_one_frame(house: House) -> None:
+    house.write("a.py", "")
+    people = [await house.client(f"p{number}", "a.py") for number in range(5)]
+    for clock in range(1, 20):
+        for one in people:
+            await one.send(_awareness(one.doc.client_id, clock, {"cursor": clock}))
+    others = {one.doc.client_id for one in people[1:]}
+    await until(lambda: others <= _seen(people[0]).keys())
+    assert {_seen(people[0])[client]["cursor"] for client in others} == {19}  # type: ignore[index]
+    assert len(people[0].awareness) <= 19 + 3, "19 echoes, and what others did at once"
