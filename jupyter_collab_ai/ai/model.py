@@ -1,0 +1,515 @@
+"""The model: any server that speaks OpenAI's Chat Completions.
+
+What a server does not know (a parameter, a way to ask for JSON) is learned from its refusal
+and remembered. Whatever goes wrong becomes one of three errors with a sentence that names the
+host; and only an answer that came to its own end is ever returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient, Timeout
+from openai.types.chat import ChatCompletionChunk
+
+from jupyter_collab_ai.errors import ModelFailed, ModelNotConfigured, ModelTimeout
+
+log = logging.getLogger(__name__)
+
+OPENAI_URL = "https://api.openai.com/v1"
+#: Seconds that one question may take in all, and until the next piece of the answer.
+DEADLINE = 180.0
+SILENCE = 60.0
+CONNECT = 5.0
+#: Seconds for the list of models.
+LIST_DEADLINE = 10.0
+#: Seconds for which the list is not asked for again.
+LIST_KEPT = 60.0
+#: Characters of an answer beyond which it is given up.
+MOST_CHARACTERS = 400_000
+#: Times that one question is put otherwise because the server refused a parameter.
+MOST_DIALECTS = 6
+
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Where the model is; the key stays out of the repr."""
+
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    name: str | None = None
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a model at all."""
+        return self.api_key is not None or self.base_url is not None
+
+    @property
+    def url(self) -> str:
+        """The base URL that is used."""
+        return self.base_url or OPENAI_URL
+
+    @property
+    def host(self) -> str:
+        """The host, to be named in sentences; never user names or passwords of the URL."""
+        return urlsplit(self.url).hostname or "the AI server"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens, as the server counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+    def as_json(self) -> dict[str, int]:
+        """Return it as the contract has it."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said, from beginning to end."""
+
+    text: str
+    model: str
+    #: None where the server does not count.
+    usage: Usage | None
+
+
+@dataclass(frozen=True)
+class JsonForm:
+    """The form of JSON that is asked for; servers may ignore it."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+class AnswerCut(ModelFailed):
+    """The answer ran into the limit of tokens: there is only a part of it."""
+
+
+class JsonMode(IntEnum):
+    """How JSON is asked for, the strictest first."""
+
+    SCHEMA = 0
+    OBJECT_WITH_SCHEMA = 1
+    OBJECT = 2
+    PROMPT = 3
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a server is known to take, for one model."""
+
+    json_mode: JsonMode = JsonMode.SCHEMA
+    length_parameter: str = "max_tokens"
+    stream_usage: bool = True
+    temperature: bool = True
+
+    def without(self, message: str, *, json_asked: bool) -> Dialect | None:
+        """Return what to try next after a refusal, or None if it is about something else."""
+        text = message.lower()
+        if "context" in text:
+            # Too long a question; no other words make it shorter.
+            return None
+        other = "max_tokens" if self.length_parameter != "max_tokens" else "max_completion_tokens"
+        if json_asked and self.json_mode < JsonMode.PROMPT and _about_json(text):
+            return replace(self, json_mode=JsonMode(self.json_mode + 1))
+        if self.stream_usage and "stream_options" in text:
+            return replace(self, stream_usage=False)
+        if self.temperature and "temperature" in text:
+            return replace(self, temperature=False)
+        if self.length_parameter in text:
+            return replace(self, length_parameter=other)
+        return None
+
+
+def _about_json(text: str) -> bool:
+    return any(
+        word in text for word in ("response_format", "json_schema", "json_object", "grammar")
+    )
+
+
+class Model:
+    """Asks the model that the administrator has configured."""
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        *,
+        deadline: float = DEADLINE,
+        silence: float = SILENCE,
+        max_retries: int = 1,
+    ) -> None:
+        """Prepare to ask; nothing is connected yet.
+
+        Args:
+            settings: Where the model is.
+            deadline: Seconds that one question may take in all.
+            silence: Seconds until the first or the next piece of the answer.
+            max_retries: Times that a server that is busy or unreachable is tried again.
+        """
+        self.settings = settings
+        self._deadline = deadline
+        self._silence = silence
+        self._max_retries = max_retries
+        self._client: AsyncOpenAI | None = None
+        self._dialects: dict[str, Dialect] = {}
+        self._listed: tuple[float, list[str]] | None = None
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a model."""
+        return self.settings.configured
+
+    def require(self) -> None:
+        """Refuse where no model is configured.
+
+        Raises:
+            ModelNotConfigured: There is none.
+        """
+        if not self.configured:
+            raise ModelNotConfigured(
+                "No AI model is configured on this server; its administrator can set "
+                "OPENAI_API_KEY or OPENAI_BASE_URL."
+            )
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def names(self) -> list[str]:
+        """Return the names of the models that the server lists, the default one first.
+
+        Raises:
+            ModelNotConfigured, ModelFailed, ModelTimeout: There is no list.
+        """
+        self.require()
+        chosen = self.settings.name
+        try:
+            listed = await self._list()
+        except (ModelFailed, ModelTimeout):
+            # A server need not list what it offers; the one that was named can be asked.
+            if chosen is None:
+                raise
+            listed = []
+        if chosen is None:
+            return listed
+        return [chosen, *(name for name in listed if name != chosen)]
+
+    async def name(self) -> str:
+        """Return the name of the model that is asked.
+
+        Raises:
+            ModelNotConfigured, ModelFailed, ModelTimeout: It can't be found out.
+        """
+        if self.settings.name is not None:
+            return self.settings.name
+        names = await self.names()
+        if not names:
+            raise ModelFailed(
+                f"The AI server at {self.settings.host} lists no model; the administrator can "
+                "name one in COLLAB_AI_MODEL."
+            )
+        return names[0]
+
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        form: JsonForm | None = None,
+        on_delta: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """Ask one question and return the whole answer.
+
+        To stop it, cancel the task: the connection is closed, so the server stops too.
+
+        Args:
+            messages: The conversation so far.
+            max_tokens: How long the answer may be.
+            form: The JSON that is asked for; the answer has to be checked all the same.
+            on_delta: Called with each piece of the answer as it comes.
+
+        Raises:
+            ModelNotConfigured: There is no model.
+            ModelTimeout: The server was silent for too long, or took too long in all.
+            AnswerCut: The answer was longer than ``max_tokens``.
+            ModelFailed: Anything else that went wrong.
+        """
+        self.require()
+        async with self._translated(self._deadline):
+            name = await self.name()
+            for _ in range(MOST_DIALECTS):
+                dialect = self._dialects.get(name) or self._first_dialect()
+                request = _request(name, messages, max_tokens, form, dialect)
+                try:
+                    stream = await self._connected().chat.completions.create(**request)
+                    return await self._read(stream, name, on_delta)
+                except openai.APIStatusError as error:
+                    if error.status_code not in (400, 404, 422, 500):
+                        raise
+                    other = dialect.without(_words(error), json_asked=form is not None)
+                    if other is None:
+                        raise
+                    self._dialects[name] = other
+            raise ModelFailed(
+                f"The AI server at {self.settings.host} refuses every way in which it is asked."
+            )
+
+    # ------------------------------------------------------------ the connection
+
+    def _connected(self) -> AsyncOpenAI:
+        if self._client is None:
+            settings = self.settings
+            self._client = AsyncOpenAI(
+                # Both are given, or the library would read the environment behind our back.
+                api_key=settings.api_key or "none",
+                base_url=settings.url,
+                max_retries=self._max_retries,
+                timeout=Timeout(self._silence, connect=min(CONNECT, self._silence)),
+                # A redirect would carry the key and the document to somebody else.
+                http_client=DefaultAsyncHttpxClient(follow_redirects=False),
+            )
+        return self._client
+
+    def _first_dialect(self) -> Dialect:
+        # OpenAI's own models have given the old name of this parameter up.
+        if self.settings.url.startswith(OPENAI_URL):
+            return Dialect(length_parameter="max_completion_tokens")
+        return Dialect()
+
+    async def _list(self) -> list[str]:
+        if self._listed is not None and time.monotonic() - self._listed[0] < LIST_KEPT:
+            return list(self._listed[1])
+        async with self._translated(LIST_DEADLINE):
+            page = await self._connected().models.list()
+            data = getattr(page, "data", None)
+            if not isinstance(data, list):
+                raise ModelFailed(self._strange())
+            names = [item.id for item in data if isinstance(getattr(item, "id", None), str)]
+        self._listed = (time.monotonic(), names)
+        return list(names)
+
+    async def _read(
+        self,
+        stream: AsyncStream[ChatCompletionChunk],
+        name: str,
+        on_delta: Callable[[str], None] | None,
+    ) -> Answer:
+        if not isinstance(stream, AsyncStream):
+            raise ModelFailed(self._strange())
+        async with stream:
+            kind = stream.response.headers.get("content-type", "").split(";")[0].strip().lower()
+            if kind == "application/json":
+                # Some servers answer all at once, whatever they are asked.
+                return self._whole(await stream.response.aread(), name, on_delta)
+            if kind != "text/event-stream":
+                raise ModelFailed(self._strange())
+            pieces: list[str] = []
+            size = 0
+            usage: Usage | None = None
+            reason: str | None = None
+            async for chunk in stream:
+                usage = _usage(getattr(chunk, "usage", None)) or usage
+                for choice in (getattr(chunk, "choices", None) or [])[:1]:
+                    piece = getattr(choice.delta, "content", None)
+                    if isinstance(piece, str) and piece:
+                        pieces.append(piece)
+                        size += len(piece)
+                        if size > MOST_CHARACTERS:
+                            raise AnswerCut(
+                                f"The model at {self.settings.host} does not come to an end; "
+                                "ask for less at a time."
+                            )
+                        if on_delta is not None:
+                            on_delta(piece)
+                    reason = choice.finish_reason or reason
+        return self._ended("".join(pieces), name, usage, reason)
+
+    def _whole(self, body: bytes, name: str, on_delta: Callable[[str], None] | None) -> Answer:
+        try:
+            data = json.loads(body)
+            choice = data["choices"][0]
+            text = choice["message"]["content"] or ""
+            reason = choice.get("finish_reason")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise ModelFailed(self._strange()) from None
+        if not isinstance(text, str):
+            raise ModelFailed(self._strange())
+        answer = self._ended(text, name, _usage(data.get("usage")), reason)
+        if on_delta is not None:
+            on_delta(text)
+        return answer
+
+    def _ended(self, text: str, name: str, usage: Usage | None, reason: object) -> Answer:
+        host = self.settings.host
+        if reason == "length":
+            raise AnswerCut(
+                f"The answer of the model at {host} was cut off because it is too long; ask "
+                "for less at a time."
+            )
+        if reason == "content_filter":
+            raise ModelFailed(f"The AI server at {host} refuses to answer this.")
+        if reason != "stop":
+            raise ModelFailed(f"The answer of the AI server at {host} broke off; try again.")
+        if not text.strip():
+            raise ModelFailed(f"The model at {host} answered nothing; try again.")
+        return Answer(text, name, usage)
+
+    # ------------------------------------------------------------ what goes wrong
+
+    @contextlib.asynccontextmanager
+    async def _translated(self, deadline: float) -> AsyncIterator[None]:
+        host = self.settings.host
+        try:
+            async with asyncio.timeout(deadline):
+                yield
+        except TimeoutError:
+            raise ModelTimeout(
+                f"The AI server at {host} did not finish within {deadline:g} seconds; try "
+                "again, or ask for less."
+            ) from None
+        except openai.APITimeoutError:
+            raise ModelTimeout(
+                f"The AI server at {host} did not answer within {self._silence:g} seconds."
+            ) from None
+        except openai.APIConnectionError:
+            raise ModelFailed(
+                f"The AI server at {host} can't be reached; the administrator can check "
+                "OPENAI_BASE_URL and whether it runs."
+            ) from None
+        except openai.APIStatusError as error:
+            raise ModelFailed(self._sentence(error)) from None
+        except openai.APIError as error:
+            raise ModelFailed(
+                f"The AI server at {host} gave up: {self._quoted(error.message)}"
+            ) from None
+        except openai.OpenAIError:
+            raise ModelFailed(
+                f"The AI server at {host} can't be asked; the administrator can check its key."
+            ) from None
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            # Cut JSON comes out of the library as it is, as do answers of another form.
+            log.info("What the AI server answered can't be read: %s", type(error).__name__)
+            raise ModelFailed(self._strange()) from None
+        except Exception as error:
+            if isinstance(error, ModelFailed | ModelTimeout | ModelNotConfigured):
+                raise
+            if type(error).__module__.split(".")[0] in ("httpx2", "httpcore2", "httpx"):
+                # A connection that ends in the middle of a stream.
+                raise ModelFailed(
+                    f"The answer of the AI server at {host} broke off; try again."
+                ) from None
+            raise
+
+    def _strange(self) -> str:
+        return (
+            f"The AI server at {self.settings.host} answered something that is not a model's "
+            "answer; the administrator can check OPENAI_BASE_URL, which often ends in /v1."
+        )
+
+    def _sentence(self, error: openai.APIStatusError) -> str:
+        host, status = self.settings.host, error.status_code
+        words = _words(error)
+        if status in (401, 403):
+            return (
+                f"The AI server at {host} refuses the key; the administrator can check "
+                "OPENAI_API_KEY."
+            )
+        if status == 404:
+            return (
+                f"The AI server at {host} does not know the model or the address; the "
+                "administrator can check COLLAB_AI_MODEL and OPENAI_BASE_URL."
+            )
+        if status == 429:
+            if "quota" in words or "billing" in words:
+                return f"The account at {host} has used up its quota."
+            return f"The AI server at {host} is too busy; try again in a moment."
+        if status == 413 or (status == 400 and "context" in words):
+            return "The document is too long for this model; choose a part of it."
+        if 300 <= status < 400:
+            return (
+                f"The AI server at {host} sends us elsewhere, where we do not go; the "
+                "administrator can set OPENAI_BASE_URL to the right address."
+            )
+        if status >= 500:
+            return f"The AI server at {host} is out of order ({status}); try again later."
+        return f"The AI server at {host} refuses ({status}): {self._quoted(error.message)}"
+
+    def _quoted(self, message: object) -> str:
+        text = " ".join(str(message).split())
+        if self.settings.api_key:
+            text = text.replace(self.settings.api_key, "…")
+        text = text[:200].rstrip(".")
+        return f"“{text}”."
+
+
+def _words(error: openai.APIStatusError) -> str:
+    return f"{error.message} {getattr(error, 'code', '')} {error.body!r}".lower()[:4000]
+
+
+def _request(
+    name: str,
+    messages: Sequence[Message],
+    max_tokens: int,
+    form: JsonForm | None,
+    dialect: Dialect,
+) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "model": name,
+        "messages": [dict(message) for message in messages],
+        "stream": True,
+        dialect.length_parameter: max_tokens,
+    }
+    if dialect.temperature:
+        request["temperature"] = 0.2
+    if dialect.stream_usage:
+        request["stream_options"] = {"include_usage": True}
+    if form is None or dialect.json_mode is JsonMode.PROMPT:
+        return request
+    if dialect.json_mode is JsonMode.SCHEMA:
+        request["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": form.name, "schema": dict(form.schema), "strict": True},
+        }
+    elif dialect.json_mode is JsonMode.OBJECT_WITH_SCHEMA:
+        request["response_format"] = {"type": "json_object", "schema": dict(form.schema)}
+    else:
+        request["response_format"] = {"type": "json_object"}
+    return request
+
+
+def _usage(usage: Any) -> Usage | None:
+    if usage is None:
+        return None
+
+    def number(key: str) -> int:
+        value = usage.get(key) if isinstance(usage, Mapping) else getattr(usage, key, 0)
+        return value if isinstance(value, int) and value >= 0 else 0
+
+    return Usage(number("prompt_tokens"), number("completion_tokens"))
