@@ -68,18 +68,21 @@ The rules, each with what the contract says in our words:
    has. What is missing from a step 2 is missing for good: reset.
 9. *Both halves of a surrogate pair stay together.* Yjs and yrs differ in what becomes of a
    character that is cut in two, so browsers and server would show different texts: reset.
-10. *A parent must be a shared type* (or deleted by now): yrs fails to apply anything else.
+10. *A parent must be a shared type* (or deleted by now): yrs fails to apply anything else. *Both
+   neighbours must lie in the same list, or under the same key of the same map*: no client writes
+   anything else, and Yjs and yrs make different things of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import heappop, heappush
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jupyter_collab_ai.ids import UserId
 from jupyter_collab_ai.rooms.protocol import SyncKind
@@ -146,6 +149,7 @@ class LogState:
         self._state_map = IdRanges()
         self._types = IdRanges()
         self._low_halves = IdRanges()
+        self._places = _Places()
         self._undo: list[Callable[[], None]] | None = None
 
     @classmethod
@@ -203,6 +207,9 @@ class LogState:
         self._extend(self._state_map, state_map)
         self._extend(self._types, plan.types)
         self._extend(self._low_halves, plan.low_halves)
+        undo = self._places.extend(plan.places)
+        if self._undo is not None:
+            self._undo.append(undo)
         self._extend(self.deleted, deleted)
         for client, clock in plan.clocks.items():
             self._set(self.state, client, clock)
@@ -483,7 +490,7 @@ class _Case:
         log, account = self.log, self.standing.account
         if client in log.owners:
             return log.owners[client] != account
-        if log.clock(client) or is_server_client(client):
+        if is_server_client(client):
             return True
         return self.claims.get(client, account) != account
 
@@ -541,8 +548,8 @@ class _Case:
             if kind is SyncKind.STEP2:
                 return Reset(ResetReason.GAP)
             return Defer(ask=standing.synced)
-        if plan.bad_parent:
-            return Malformed("A struct lies in what is not a shared type.")
+        if plan.misplaced:
+            return Malformed("A struct lies where none can be.")
         if _splits_character(plan, lacking, log):
             return Reset(ResetReason.SPLIT_CHARACTER)
         return Accept(update, binds, fresh, lacking)
@@ -637,6 +644,62 @@ def _parent_is_among(struct: Struct, *sets: IdRanges) -> bool:
 # ---------------------------------------------------------------- what fits
 
 
+class _Place(NamedTuple):
+    """Where an element lies: in which type, and under which key if that is a map."""
+
+    parent: str | Id
+    key: str | None
+
+
+class _Places:
+    """Where every element lies; None for what only its length is left of.
+
+    A client writes in one place for a while, so few runs hold many elements.
+    """
+
+    __slots__ = ("_clients",)
+
+    def __init__(self) -> None:
+        #: Of each client, the clocks at which a run begins, ascending, and its place.
+        self._clients: dict[int, tuple[list[int], list[_Place | None]]] = {}
+
+    def add(self, client: int, start: int, place: _Place | None) -> None:
+        """Note where elements lie from a clock on; later than all that was noted before."""
+        starts, places = self._clients.setdefault(client, ([], []))
+        if not places or places[-1] != place:
+            starts.append(start)
+            places.append(place)
+
+    def get(self, id_: Id) -> _Place | _Unknown | None:
+        """Return where an element lies, if this knows of it."""
+        starts, places = self._clients.get(id_.client, ((), ()))
+        index = bisect_right(starts, id_.clock) - 1
+        return _UNKNOWN if index < 0 else places[index]
+
+    def extend(self, more: _Places) -> Callable[[], None]:
+        """Note what comes after; return how to take that back."""
+        lengths = {client: len(self._clients.get(client, ((), ()))[0]) for client in more._clients}
+        for client, (starts, places) in more._clients.items():
+            for start, place in zip(starts, places, strict=True):
+                self.add(client, start, place)
+
+        def undo() -> None:
+            for client, length in lengths.items():
+                for runs in self._clients[client]:
+                    del runs[length:]
+
+        return undo
+
+
+class _Unknown(Enum):
+    """Stands for the place of what is not known."""
+
+    UNKNOWN = 0
+
+
+_UNKNOWN: Final = _Unknown.UNKNOWN
+
+
 @dataclass(slots=True)
 class _Plan:
     """In which order the new structs of an update can be integrated."""
@@ -644,7 +707,9 @@ class _Plan:
     fresh: list[Struct] = field(default_factory=list)
     clocks: dict[int, int] = field(default_factory=dict)
     complete: bool = True
-    bad_parent: bool = False
+    #: Something lies in what is no shared type, or in two places.
+    misplaced: bool = False
+    places: _Places = field(default_factory=_Places)
     #: Among the new structs: shared types, and second halves of surrogate pairs.
     types: IdRanges = field(default_factory=IdRanges)
     low_halves: IdRanges = field(default_factory=IdRanges)
@@ -656,19 +721,45 @@ class _Plan:
 
     def add(self, struct: Struct, log: LogState) -> None:
         """Integrate one struct, of which all neighbours are there."""
+        known = self.clock(struct.client, log)
         self.fresh.append(struct)
         self.clocks[struct.client] = struct.end
         parent = struct.parent
         if isinstance(parent, Id) and not any(
             ids.has(parent) for ids in (log._types, self.types, log.deleted, self.gone)
         ):
-            self.bad_parent = True
+            self.misplaced = True
+        self.places.add(struct.client, max(struct.clock, known), self._place(struct, log))
         if struct.kind is Kind.TYPE:
             self.types.add(struct.client, struct.clock, struct.end)
         elif struct.kind in (Kind.GC, Kind.DELETED):
             self.gone.add(struct.client, struct.clock, struct.end)
         for clock in struct.low_halves:
             self.low_halves.add(struct.client, clock, clock + 1)
+
+    def _place(self, struct: Struct, log: LogState) -> _Place | None:
+        """Return where a struct comes to lie."""
+        if struct.kind is Kind.GC:
+            return None
+        parent = struct.parent
+        if isinstance(parent, Id) and not (log._types.has(parent) or self.types.has(parent)):
+            return None  # deleted before the log was read, and all that was in it collected
+        if parent is not None:
+            return _Place(parent, struct.parent_sub)
+        found = [
+            self._place_of(id_, log)
+            for id_ in (struct.origin, struct.right_origin)
+            if id_ is not None
+        ]
+        if found[0] != found[-1]:
+            self.misplaced = True
+        return found[0]
+
+    def _place_of(self, id_: Id, log: LogState) -> _Place | None:
+        place = self.places.get(id_)
+        if place is _UNKNOWN:
+            place = log._places.get(id_)
+        return None if place is _UNKNOWN else place
 
 
 def _plan(update: Update, log: LogState) -> _Plan:

@@ -363,6 +363,59 @@ def test_a_parent_that_is_no_shared_type_is_malformed(alice):
     assert isinstance(alice.send(update), Malformed)
 
 
+def test_neighbours_in_different_places_are_malformed(room, alice):
+    """Yjs and yrs would show different texts."""
+    cells = room.doc.get("cells", type=Array)
+    cells.append(Text("other text"))
+    room.log.absorb(parse_update(room.doc.get_update()), None)
+    last = room.log.clock(SERVER) - 1
+    for update in (
+        item(100, 0, origin=Id(SERVER, 0), right=Id(SERVER, last)),
+        item(100, 0, origin=Id(SERVER, 13), right=Id(SERVER, 1)),
+    ):
+        assert isinstance(alice.send(update), Malformed)
+    assert isinstance(
+        alice.send(item(100, 0, origin=Id(SERVER, last - 1), right=Id(SERVER, last))), Accept
+    )
+    assert str(cells[0]) == "other texxt"
+
+
+def test_who_writes_into_what_was_deleted_and_collected(room, alice, bob):
+    """The cell is gone, and the log was read anew, when an edit of it comes from offline."""
+    cells = room.doc.get("cells", type=Array)
+    cells.extend([Text("x"), Text("")])
+    room.log.absorb(parse_update(room.doc.get_update()), None)
+    for client in (alice, bob):
+        client.pull()
+    for cell in bob.doc.get("cells", type=Array):
+        for text in ("a", "b", "c"):
+            cell.insert(0, text)
+        cell.insert(2, "d")
+    del alice.doc.get("cells", type=Array)[0]
+    del alice.doc.get("cells", type=Array)[0]
+    assert isinstance(alice.sync(), Accept)
+    room.log = LogState.of_document(room.doc.get_update(), room.log.owners)
+    assert isinstance(bob.sync(), Accept)
+    room.log = LogState.of_document(room.doc.get_update(), room.log.owners)
+    bob.pull()
+    assert bob.sync() == Ignore()
+
+
+def test_who_wrote_first_into_what_was_collected_since(room, alice, bob):
+    """His first line has no neighbour but the deleted cell, the next has collected ones."""
+    cells = room.doc.get("cells", type=Array)
+    cells.append(Text(""))
+    cell = room.log.clock(SERVER)
+    room.log.absorb(parse_update(room.doc.get_update()), None)
+    cells[0].insert(0, "x")
+    room.log.absorb(parse_update(room.doc.get_update()), None)
+    del cells[0]
+    room.log = LogState.of_document(room.doc.get_update(), {SERVER: None})
+    first = item(200, 0, parent=Id(SERVER, cell))
+    assert isinstance(bob.send(first), Accept)
+    assert isinstance(bob.send(item(200, 1, origin=Id(200, 0), right=Id(SERVER, cell + 1))), Accept)
+
+
 def test_a_deleted_parent_is_no_fault(room, alice, bob):
     """One writes into a cell that another has deleted."""
     cells = room.doc.get("cells", type=Array)
@@ -489,6 +542,15 @@ def test_jupyterlabs_own_write_to_the_state_is_dropped_without_notice(room, eve)
     eve.connect()
     assert isinstance(eve.sync(), DropSilently)
     assert isinstance(eve.send(eve.type("spam")), Refuse)
+
+
+def test_entries_of_two_tabs_in_the_state_are_dropped_without_notice(room, eve):
+    """The later entry comes first, and has its place from the earlier one."""
+    tab = Client(room, EVE, 301, may_edit=False)
+    eve.state["new"] = 1
+    tab.doc.apply_update(eve.sent.pop())
+    tab.state["new"] = 2
+    assert isinstance(tab.sync(), DropSilently)
 
 
 def test_state_and_content_together_are_refused(room, eve):
@@ -758,6 +820,21 @@ def test_what_was_noted_can_be_taken_back(room, alice, eve):
     room.log.commit()
     room.log.rollback()
     assert room.log.clock(100) == 3
+
+
+def test_what_was_taken_back_may_come_in_another_place(room, alice):
+    room.log.begin()
+    room.log.absorb(parse_update(item(100, 0, parent="notes")), ALICE)
+    room.log.rollback()
+    assert isinstance(alice.send(item(100, 0, parent="source")), Accept)
+    assert isinstance(alice.send(item(100, 1, origin=Id(100, 0), right=Id(SERVER, 0))), Accept)
+
+
+def test_a_bar_never_rises(room):
+    for clock in (5, 3, 9):
+        refusal = Refuse(RefusalReason.ROLE_REQUIRED, 300, clock, {300: clock}, IdRanges())
+        room.log.note_refusal(refusal, EVE)
+    assert room.log.barred == {300: 3}
 
 
 def test_ids_of_the_server():
