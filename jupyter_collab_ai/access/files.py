@@ -1,0 +1,88 @@
+"""Where paths lead on the disk: what is allowed by its name may be a link to what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.services.contents.fileio import FileManagerMixin
+
+from jupyter_collab_ai.errors import InvalidRequest
+
+#: Entries of a folder that are looked at before it is copied as a whole.
+MAX_COPIED = 10_000
+
+
+class Files:
+    """The real files behind the paths of the contents manager."""
+
+    def __init__(self, manager: Callable[[], Any]) -> None:
+        """Look where ``manager`` keeps its files; one without files has no links either.
+
+        Args:
+            manager: Returns the contents manager.
+        """
+        self._manager = manager
+
+    @property
+    def root(self) -> str | None:
+        """The folder of all files, or None where they are not on a disk."""
+        manager: Any = self._manager()
+        on_disk = isinstance(manager, FileManagerMixin)
+        return str(manager.root_dir) if on_disk else None
+
+    async def real(self, path: str) -> str | None:
+        """Return the path, relative to the root, of what a plain path leads to.
+
+        None where that lies outside the root, or is the root itself.
+        """
+        root = self.root
+        if root is None:
+            return path
+        return await asyncio.to_thread(_real, root, path)
+
+    async def require_no_links(self, path: str) -> None:
+        """Make sure that copying ``path`` copies nothing from elsewhere.
+
+        Raises:
+            InvalidRequest: There is a link in it, or it is too large to look.
+        """
+        if self.root is not None:
+            await asyncio.to_thread(_require_no_links, self.root, path)
+
+
+def _real(root: str, path: str) -> str | None:
+    top = os.path.realpath(root)
+    wanted = os.path.join(top, *path.split("/"))  # noqa: PTH118  # realpath of Path is strict
+    real = os.path.realpath(wanted)
+    if real == wanted:
+        return path
+    relative = os.path.relpath(real, top)
+    if relative == os.curdir or relative.split(os.sep, 1)[0] == os.pardir:
+        return None
+    return relative.replace(os.sep, "/")
+
+
+def _require_no_links(root: str, path: str) -> None:
+    left = MAX_COPIED
+    folders = [Path(root, *path.split("/"))]
+    while folders:
+        folder = folders.pop()
+        if not folder.is_dir():
+            continue
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                left -= 1
+                if left < 0:
+                    raise InvalidRequest(
+                        f"The folder has more than {MAX_COPIED} entries; copy a part of it."
+                    )
+                if entry.is_symlink():
+                    raise InvalidRequest(
+                        "The folder has links in it; copy its files one by one instead."
+                    )
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))

@@ -1,0 +1,457 @@
+"""The one gate that each request to the whole server passes before anything else happens.
+
+Tornado asks :meth:`tornado.web.Application.get_handler_delegate` for each request of each
+route, also of routes that are added later. Here it answers with a subclass of the route's
+handler that has :class:`GuardMixin` in front, whose ``prepare`` runs before upstream's: some
+of upstream's handlers act in theirs before they know who is asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from jupyter_server.base.call_context import CallContext
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.utils import ensure_async, url_path_join
+from jupyter_server_ydoc.handlers import YDocWebSocketHandler
+from tornado import httputil
+from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from jupyter_collab_ai.access.decisions import Decisions
+from jupyter_collab_ai.access.folders import Folders
+from jupyter_collab_ai.access.ports import Logins, Moves, Stop
+from jupyter_collab_ai.access.resolve import paths_of
+from jupyter_collab_ai.access.routes import rule_of, rules_of
+from jupyter_collab_ai.access.rules import NOBODY, PUBLIC, Need, Rule, Rules, Who
+from jupyter_collab_ai.errors import AdminRequired, CollabError, NotAuthenticated, NotFound
+from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.web.errors import body_of, headers_of, status_of
+
+log = logging.getLogger(__name__)
+
+#: For a handler of upstream's: the one that takes its place, and what that is initialised
+#: with; None for what upstream's is.
+Replacements = Mapping[type[RequestHandler], tuple[type[RequestHandler], Mapping[str, Any] | None]]
+
+_CLOSE_POLICY = 1008
+_UNKNOWN = "There is no such thing, or it is not shared with you."
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the gate knows of a handler of the router."""
+
+    handler: type[RequestHandler]
+    #: None for a handler that does not stand in the table.
+    rules: Rules | None
+    #: Whether it took the place of upstream's.
+    ours: bool
+
+    def rule(self, method: str) -> Rule:
+        """Return the rule of a method of this handler."""
+        if method == "OPTIONS" and self._is_preflight():
+            return PUBLIC
+        rule = rule_of(self.rules, method)
+        if rule.only_ours and not self.ours:
+            return NOBODY
+        if issubclass(self.handler, YDocWebSocketHandler):
+            # It would make a second live copy of a document before it knows who is asking.
+            return NOBODY
+        return rule
+
+    def _is_preflight(self) -> bool:
+        return getattr(self.handler, "options", None) is APIHandler.options
+
+    def implements(self, method: str) -> bool:
+        """Return whether the handler has the method at all."""
+        found = getattr(self.handler, method.lower(), None)
+        return found is not None and found is not getattr(RequestHandler, method.lower(), None)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What the gate found: the request may go on, in the name of this principal."""
+
+    principal: Principal
+    rule: Rule
+    wanted: tuple[tuple[Need, str], ...] = ()
+
+
+class Admitted:
+    """What a handler behind the gate can ask of it."""
+
+    collab_gate: Gate
+    collab_route: Route
+    #: Set once the gate has let the request through; None where nobody has to be known.
+    collab_admission: Admission | None = None
+
+    @property
+    def admitted(self) -> Principal:
+        """In whose name the request goes on."""
+        assert self.collab_admission is not None
+        return self.collab_admission.principal
+
+
+class GuardMixin(Admitted):
+    """Stands in front of a handler's class, so that its ``prepare`` is the first."""
+
+    async def prepare(self) -> None:
+        """Pass the gate, and only then do what upstream does first."""
+        handler = _handler(self)
+        admission = await self.collab_gate.admit(handler, self.collab_route)
+        if handler._finished:
+            return
+        self.collab_admission = admission
+        result = super().prepare()  # type: ignore[misc]
+        if result is not None:
+            await result
+        if admission is not None and not handler._finished:
+            self._require_same(handler, admission)
+
+    @staticmethod
+    def _require_same(handler: RequestHandler, admission: Admission) -> None:
+        """Make sure that upstream found the same account as the gate."""
+        principal = principal_of(handler.current_user)
+        if principal is None or principal.user_id != admission.principal.user_id:
+            raise NotAuthenticated("Sign in first, or send a valid access token.")
+
+    @property
+    def token(self) -> str:
+        """Jupyter's own token is on no page: whoever reads it is the server's admin."""
+        return ""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer a refusal; anything else is upstream's."""
+        handler = _handler(self)
+        exc_info = kwargs.get("exc_info")
+        error = exc_info[1] if exc_info else None
+        if not isinstance(error, CollabError):
+            super().write_error(status_code, **kwargs)  # type: ignore[misc]
+            _finish(handler)
+            return
+        status = status_of(error)
+        handler.set_status(status)
+        for name, value in headers_of(error).items():
+            handler.set_header(name, value)
+        if self._answers_with_a_page(handler):
+            shown = HTTPError(status, error.message)
+            super().write_error(status, exc_info=(HTTPError, shown, None))  # type: ignore[misc]
+        else:
+            handler.set_header("Cache-Control", "no-store")
+            handler.set_header("Content-Type", "application/json")
+            handler.write(json.dumps(body_of(error), ensure_ascii=False).encode())
+        _finish(handler)
+
+    def _answers_with_a_page(self, handler: RequestHandler) -> bool:
+        rule = self.collab_route.rule(handler.request.method or "")
+        return rule.page and "Authorization" not in handler.request.headers
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log what is unexpected; a refusal that the client is told about is no event."""
+        if not isinstance(value, CollabError):
+            super().log_exception(typ, value, tb)  # type: ignore[misc]
+
+
+class SocketGuardMixin(GuardMixin):
+    """Ends a WebSocket of upstream's when its login, its account or its right ends."""
+
+    _collab_watch: Stop | None = None
+    _collab_over = False
+
+    async def prepare(self) -> None:
+        """Pass the gate, and watch over what it was opened with."""
+        await super().prepare()
+        if self.collab_admission is not None and self.collab_admission.rule.watched:
+            self._collab_watch = self.collab_gate.watch(self.collab_admission, self._collab_end)
+
+    def _collab_end(self) -> None:
+        self._collab_over = True
+        self._collab_unwatch()
+        handler = _handler(self)
+        assert isinstance(handler, WebSocketHandler)
+        handler.close(_CLOSE_POLICY, "You may no longer use this connection.")
+
+    def _collab_unwatch(self) -> None:
+        stop, self._collab_watch = self._collab_watch, None
+        if stop is not None:
+            stop()
+
+    def open(self, *args: str, **kwargs: str) -> Any:
+        """Begin, unless it was ended while the handshake went on."""
+        if self._collab_over:
+            self._collab_end()
+            return None
+        return super().open(*args, **kwargs)  # type: ignore[misc]
+
+    def on_connection_close(self) -> None:
+        """Stop watching: the connection is over."""
+        self._collab_unwatch()
+        super().on_connection_close()  # type: ignore[misc]
+
+    def on_finish(self) -> None:
+        """Stop watching where the handshake failed; one that did not is finished with 101."""
+        if _handler(self).get_status() != 101:
+            self._collab_unwatch()
+        super().on_finish()  # type: ignore[misc]
+
+
+def _handler(mixin: object) -> RequestHandler:
+    assert isinstance(mixin, RequestHandler)
+    return mixin
+
+
+def _finish(handler: RequestHandler) -> None:
+    """Finish by Tornado's own means: some handlers have a ``finish`` that can't be called so."""
+    if not handler._finished:
+        RequestHandler.finish(handler)
+
+
+def principal_of(user: object) -> Principal | None:
+    """Return the principal of what the identity provider returned."""
+    principal = getattr(user, "principal", None)
+    return principal if isinstance(principal, Principal) else None
+
+
+class Gate:
+    """Lets each request through, or refuses it."""
+
+    def __init__(
+        self,
+        decisions: Decisions,
+        moves: Moves,
+        logins: Logins,
+        folders: Folders,
+        *,
+        replacements: Replacements,
+        allowed: Collection[str] = (),
+    ) -> None:
+        """Make a gate.
+
+        Args:
+            decisions: Who may do what at a path.
+            moves: Told of files that were moved or deleted.
+            logins: Tells of logins that end.
+            folders: Where each account keeps its settings and workspaces.
+            replacements: Which of our handlers answer instead of upstream's.
+            allowed: Handlers of other extensions that every account may call.
+        """
+        self.decisions = decisions
+        self.moves = moves
+        self.folders = folders
+        self._logins = logins
+        self._replacements = dict(replacements)
+        self._allowed = frozenset(allowed)
+        self._guarded: dict[type[RequestHandler], type[RequestHandler]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------ classes
+
+    def route_of(self, handler: type[RequestHandler]) -> Route:
+        """Return what is known of a handler that the router names."""
+        replacement = self._replacements.get(handler)
+        return Route(
+            handler if replacement is None else replacement[0],
+            rules_of(handler, self._allowed),
+            replacement is not None,
+        )
+
+    def guarded(self, handler: type[RequestHandler]) -> type[RequestHandler]:
+        """Return the guarded subclass that answers where the router names ``handler``."""
+        if issubclass(handler, GuardMixin):
+            return handler
+        known = self._guarded.get(handler)
+        if known is None:
+            route = self.route_of(handler)
+            mixin = SocketGuardMixin if issubclass(route.handler, WebSocketHandler) else GuardMixin
+            known = type(
+                f"Guarded{route.handler.__name__}",
+                (mixin, route.handler),
+                {
+                    "__module__": route.handler.__module__,
+                    "collab_gate": self,
+                    "collab_route": route,
+                },
+            )
+            self._guarded[handler] = known
+        return known
+
+    def kwargs_of(
+        self, handler: type[RequestHandler], kwargs: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """Return what the handler that answers is initialised with."""
+        _, own = self._replacements.get(handler, (handler, None))
+        return kwargs if own is None else dict(own)
+
+    def stand_in(self, application: Application) -> None:
+        """Stand in the way of each request to ``application``."""
+        make = application.get_handler_delegate
+        find = application.find_handler
+
+        def get_handler_delegate(
+            request: httputil.HTTPServerRequest,
+            target_class: type[RequestHandler],
+            target_kwargs: dict[str, Any] | None = None,
+            path_args: list[bytes] | None = None,
+            path_kwargs: dict[str, bytes] | None = None,
+        ) -> Any:
+            return make(
+                request,
+                self.guarded(target_class),
+                self.kwargs_of(target_class, target_kwargs),
+                path_args,
+                path_kwargs,
+            )
+
+        def find_handler(request: httputil.HTTPServerRequest, **kwargs: Any) -> Any:
+            delegate = find(request, **kwargs)
+            handler = getattr(delegate, "handler_class", None)
+            if not (isinstance(handler, type) and issubclass(handler, GuardMixin)):
+                # A route whose target is no handler, but a function or another router.
+                log.warning("Refused %s: it has no handler that can be guarded.", request.path)
+                return get_handler_delegate(request, ErrorHandler, {"status_code": 404})
+            return delegate
+
+        application.get_handler_delegate = get_handler_delegate  # type: ignore[method-assign]
+        application.find_handler = find_handler  # type: ignore[method-assign]
+        application.settings["collab_gate"] = self
+
+    def stands_in(self, application: Application) -> bool:
+        """Return whether each request to ``application`` passes this gate."""
+        return (
+            application.settings.get("collab_gate") is self
+            and {
+                "get_handler_delegate",
+                "find_handler",
+            }
+            <= vars(application).keys()
+        )
+
+    # ------------------------------------------------------------ requests
+
+    async def admit(self, handler: RequestHandler, route: Route) -> Admission | None:
+        """Let a request through, or refuse it. None where nobody has to be known.
+
+        A request that was answered here, by a redirect to the login, is finished.
+
+        Raises:
+            CollabError: It is refused.
+            HTTPError: It is refused, for a reason that upstream knows too.
+        """
+        method = handler.request.method or ""
+        rule = route.rule(method)
+        if rule.public_unless is not None and not handler.settings.get(rule.public_unless, True):
+            return None
+        if rule.who is Who.PUBLIC:
+            return None
+        if not route.implements(method):
+            raise HTTPError(405)
+        if rule.who is Who.NOBODY:
+            raise NotFound(_UNKNOWN)
+        principal = await self._authenticate(handler)
+        if handler._finished:
+            return None
+        _check_origin(handler)
+        if rule.who is Who.HANDSHAKE:
+            return None
+        if principal is None:
+            self._refuse_stranger(handler, rule)
+            return None
+        if rule.who is Who.ADMIN and not principal.is_admin:
+            raise AdminRequired("Only an admin of this server may do this.")
+        if rule.who is not Who.MEMBER:
+            return Admission(principal, rule)
+        wanted = tuple(
+            [(need, path) for need in rule.needs for path in await paths_of(handler, need.target)]
+        )
+        await self.decisions.require(principal, wanted)
+        return Admission(principal, rule, wanted)
+
+    async def _authenticate(self, handler: RequestHandler) -> Principal | None:
+        if isinstance(handler, JupyterHandler):
+            CallContext.set(CallContext.JUPYTER_HANDLER, handler)
+            if not handler.check_host():
+                raise HTTPError(403)
+        provider = handler.settings["identity_provider"]
+        user = await ensure_async(provider.get_user(handler))
+        handler.current_user = user
+        if isinstance(handler, JupyterHandler):
+            handler._jupyter_current_user = user
+            if not handler._finished:
+                handler.set_cors_headers()
+        return principal_of(user)
+
+    def _refuse_stranger(self, handler: RequestHandler, rule: Rule) -> None:
+        may_redirect = handler.request.method in ("GET", "HEAD")
+        if rule.page and may_redirect and "Authorization" not in handler.request.headers:
+            login = handler.settings.get("login_url") or url_path_join(
+                handler.settings.get("base_url", "/"), "login"
+            )
+            separator = "&" if "?" in login else "?"
+            handler.redirect(f"{login}{separator}{urlencode({'next': handler.request.uri or '/'})}")
+            return
+        error = getattr(handler, "collab_auth_error", None)
+        if isinstance(error, CollabError):
+            raise error
+        raise NotAuthenticated("Sign in first, or send a valid access token.")
+
+    # ------------------------------------------------------------ open WebSockets
+
+    def watch(self, admission: Admission, ended: Callable[[], None]) -> Stop:
+        """Call ``ended`` once what let a connection in does not hold any more."""
+        principal = admission.principal
+        stops = [self._logins.watch(principal, ended)]
+
+        def changed(_session_id: SessionId | None, user_id: UserId | None) -> None:
+            if user_id is None or user_id == principal.user_id:
+                task = asyncio.ensure_future(self._recheck(admission, ended))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+        if admission.wanted and not principal.is_admin:
+            stops.append(self.decisions.standings.watch(changed))
+
+        def stop() -> None:
+            for each in stops:
+                each()
+
+        return stop
+
+    async def _recheck(self, admission: Admission, ended: Callable[[], None]) -> None:
+        try:
+            await self.decisions.require(admission.principal, admission.wanted)
+        except CollabError:
+            ended()
+        except Exception:
+            log.exception("A connection was ended, because its right could not be checked.")
+            ended()
+
+
+def _check_origin(handler: RequestHandler) -> None:
+    """Refuse a WebSocket that a page of another site opens with somebody's cookie.
+
+    Upstream leaves this to each handler, and that of the rooms lets everybody in.
+    """
+    if not isinstance(handler, WebSocketHandler):
+        return
+    origin = handler.request.headers.get("Origin") or handler.request.headers.get(
+        "Sec-Websocket-Origin"
+    )
+    if origin is None:
+        return
+    if isinstance(handler, JupyterHandler):
+        allowed = JupyterHandler.check_origin(handler, origin)
+    else:
+        allowed = WebSocketHandler.check_origin(handler, origin)
+    if not allowed:
+        raise HTTPError(403)
+
+
+__all__ = ["Admission", "Gate", "GuardMixin", "Replacements", "Route", "principal_of"]

@@ -1,0 +1,154 @@
+"""Putting the gate into a Jupyter server, and making sure that it stands there.
+
+Jupyter swallows what goes wrong while an extension is linked and loaded, and would go on
+without it: unguarded. So everything here ends the process instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from jupyter_server.auth import IdentityProvider, PasswordIdentityProvider
+from jupyter_server.nbconvert.handlers import NbconvertFileHandler
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.handlers import ContentsHandler
+from tornado.web import RequestHandler
+from traitlets.config import Config
+
+from jupyter_collab_ai.access import lab
+from jupyter_collab_ai.access.authorizer import GateAuthorizer
+from jupyter_collab_ai.access.contents import SafeNbconvertHandler, SharedContentsHandler
+from jupyter_collab_ai.access.decisions import Decisions
+from jupyter_collab_ai.access.files import Files
+from jupyter_collab_ai.access.folders import Folders
+from jupyter_collab_ai.access.gate import Gate, Replacements
+from jupyter_collab_ai.access.pages import page_config_hook
+from jupyter_collab_ai.access.ports import Locks, Logins, Moves, Standings
+from jupyter_collab_ai.access.upstream import check_upstream
+
+#: Identity providers of Jupyter's own, which ours takes the place of.
+_REPLACEABLE = (IdentityProvider, PasswordIdentityProvider)
+
+#: What takes the place of upstream's handlers, besides those that other rooms bring.
+REPLACEMENTS: Replacements = {
+    ContentsHandler: (SharedContentsHandler, None),
+    NbconvertFileHandler: (SafeNbconvertHandler, None),
+    **lab.REPLACEMENTS,
+}
+
+
+@contextmanager
+def or_exit() -> Iterator[None]:
+    """End the process where something goes wrong, for the server must not run unguarded.
+
+    Raises:
+        SystemExit: Something went wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise SystemExit(
+            f"The server is not started, because it could not be protected: {error}"
+        ) from error
+
+
+def link(serverapp: ServerApp, provider: type[IdentityProvider]) -> None:
+    """Set who tells who somebody is and what they may do, before the server makes them.
+
+    Args:
+        serverapp: The server, which has read its configuration.
+        provider: The identity provider of this package.
+
+    Raises:
+        SystemExit: It is not possible.
+    """
+    with or_exit():
+        check_upstream()
+        configured = serverapp.identity_provider_class
+        if configured not in (*_REPLACEABLE, provider):
+            raise RuntimeError(
+                f"ServerApp.identity_provider_class is set to {configured.__name__}, but "
+                "jupyter-collab-ai has to know the accounts itself; remove this setting, or "
+                "disable the extension."
+            )
+        settings = {
+            "identity_provider_class": provider,
+            "authorizer_class": GateAuthorizer,
+            "allow_unauthenticated_access": False,
+        }
+        # In the configuration, too: the server applies it again later.
+        serverapp.update_config(Config({"ServerApp": settings}))
+        for name, value in settings.items():
+            setattr(serverapp, name, value)
+
+
+def install(
+    serverapp: ServerApp,
+    *,
+    standings: Standings,
+    locks: Locks,
+    moves: Moves,
+    logins: Logins,
+    folders: Folders,
+    replacements: Mapping[type[RequestHandler], tuple[type[RequestHandler], Mapping[str, Any]]],
+    allowed: tuple[str, ...] = (),
+    manager: Callable[[], Any] | None = None,
+) -> Gate:
+    """Put the gate in front of each request, before the server listens.
+
+    Args:
+        serverapp: The server, which has made its web application.
+        standings: Who may do what where.
+        locks: What is locked.
+        moves: Told of files that were moved or deleted.
+        logins: Tells of logins that end.
+        folders: Where each account keeps its settings and workspaces.
+        replacements: Handlers of other rooms that answer instead of upstream's.
+        allowed: Handlers of other extensions that every account may call.
+        manager: Returns the contents manager; the server's without it.
+
+    Raises:
+        SystemExit: It is not possible.
+    """
+    with or_exit():
+        application = serverapp.web_app
+        gate = Gate(
+            Decisions(standings, locks, Files(manager or (lambda: serverapp.contents_manager))),
+            moves,
+            logins,
+            folders,
+            replacements={**REPLACEMENTS, **replacements},
+            allowed=allowed,
+        )
+        gate.stand_in(application)
+        application.settings["page_config_hook"] = page_config_hook(
+            application.settings.get("page_config_hook")
+        )
+        return gate
+
+
+def verify_installed(serverapp: ServerApp, gate: Gate, provider: type[IdentityProvider]) -> None:
+    """Make sure, at last before the server listens, that nothing was put aside.
+
+    Raises:
+        SystemExit: The server would run unguarded.
+    """
+    with or_exit():
+        application = serverapp.web_app
+        settings = application.settings
+        standing = {
+            "the gate": gate.stands_in(application),
+            "the authorizer": type(settings.get("authorizer")) is GateAuthorizer,
+            "the identity provider": isinstance(settings.get("identity_provider"), provider),
+            "the need to sign in": settings.get("allow_unauthenticated_access") is False,
+            # Without it scripts of other sites could act with the cookie of whoever visits them.
+            "the XSRF check": not settings.get("disable_check_xsrf", False),
+        }
+        missing = [name for name, stands in standing.items() if not stands]
+        if missing:
+            raise RuntimeError(
+                f"{' and '.join(missing)} is not in place; look for another extension or a "
+                "setting that replaces it."
+            )

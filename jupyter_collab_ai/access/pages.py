@@ -1,0 +1,51 @@
+"""What JupyterLab's pages are told about the server they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from jupyter_collab_ai.access.gate import principal_of
+
+Hook = Callable[[RequestHandler, dict[str, Any]], dict[str, Any]]
+
+#: Ends of the names of options that hold folders of the server's disk.
+_FOLDERS = ("Dir", "Root")
+#: Options that hold lists of such folders.
+_FOLDER_LISTS = ("labextensionsPath", "extraLabextensionsPath")
+#: Buttons and polls for what only admins may do.
+_FOR_ADMINS = ("terminalsAvailable", "buildAvailable", "buildCheck", "quitButton")
+
+
+def page_config_hook(inner: Hook | None) -> Hook:
+    """Return the hook of JupyterLab's and Notebook's pages.
+
+    Jupyter's token is on no page, and folders outside the server's root on none of members.
+
+    Args:
+        inner: The hook that was configured before, to be called first.
+    """
+
+    def hook(handler: RequestHandler, config: dict[str, Any]) -> dict[str, Any]:
+        if inner is not None:
+            config = inner(handler, config)
+        # Upstream keeps changing one dict for all requests.
+        config = {**config, "token": ""}
+        principal = principal_of(handler.current_user)
+        # The style sheet's handler looks up folders here, and shows nothing of it.
+        if (principal is not None and principal.is_admin) or _is_style_sheet(handler):
+            return config
+        for name in config:
+            if name.endswith(_FOLDERS) and isinstance(config[name], str):
+                config[name] = ""
+        config.update({name: [] for name in _FOLDER_LISTS if name in config})
+        config.update(dict.fromkeys(_FOR_ADMINS, False))
+        return config
+
+    return hook
+
+
+def _is_style_sheet(handler: RequestHandler) -> bool:
+    return any(base.__name__ == "CustomCssHandler" for base in type(handler).__mro__)
