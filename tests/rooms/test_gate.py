@@ -824,7 +824,8 @@ def test_what_was_noted_can_be_taken_back(room, alice, eve):
 
 def test_what_was_taken_back_may_come_in_another_place(room, alice):
     room.log.begin()
-    room.log.absorb(parse_update(item(100, 0, parent="notes")), ALICE)
+    for clock, parent in enumerate(("notes", "more")):
+        room.log.absorb(parse_update(item(100, clock, parent=parent)), ALICE)
     room.log.rollback()
     assert isinstance(alice.send(item(100, 0, parent="source")), Accept)
     assert isinstance(alice.send(item(100, 1, origin=Id(100, 0), right=Id(SERVER, 0))), Accept)
