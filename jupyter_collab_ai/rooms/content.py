@@ -1,24 +1,29 @@
 """What a document holds, as text or as a notebook, and how it becomes a Yjs document.
 
-All functions here are for worker threads: a Yjs document is made, used and dropped within
-one call, since pycrdt binds a document to its thread.
+What makes whole documents here is for worker threads: a Yjs document is made, used and dropped
+within one call, since pycrdt binds a document to its thread.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from jupyter_ydoc import YNotebook, YUnicode
 from jupyter_ydoc.ybasedoc import YBaseDoc
-from pycrdt import Doc
+from pycrdt import Array, Doc, Map, Text
 
 from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.panics import without_panics
 
 #: A text, or a notebook as :mod:`nbformat` 4 has it.
 Content = Any
+
+#: What the model of a notebook puts into its metadata where the file has nothing.
+_FILLED_IN = {"kernelspec": {"name": "", "display_name": ""}, "language_info": {"name": ""}}
 
 #: The Yjs client id of content that comes from a file whose document has no log yet. It is
 #: always the same, so the same file always makes the same document.
@@ -46,7 +51,13 @@ def first_update(kind: Kind, content: Content, path: str, digest: str | None) ->
 @without_panics
 def content_of(kind: Kind, updates: list[bytes]) -> Content:
     """Return what a document of these updates holds."""
-    return model_of(kind, build(updates)).get()
+    content = model_of(kind, build(updates)).get()
+    if kind is Kind.NOTEBOOK:
+        metadata = content["metadata"]
+        for key, empty in _FILLED_IN.items():
+            if metadata.get(key) == empty:
+                del metadata[key]
+    return content
 
 
 @without_panics
@@ -57,6 +68,31 @@ def build(updates: list[bytes], client_id: int | None = None) -> Doc[Any]:
         for data in updates:
             doc.apply_update(data)
     return doc
+
+
+def make_cell(cell: Mapping[str, Any]) -> Map[Any]:
+    """Return a cell of a notebook for a document, as ``YNotebook.create_ycell`` makes it.
+
+    (That one makes an undo manager first, which panics within a transaction.)
+    """
+    made = {key: value for key, value in cell.items() if key != "execution_state"}
+    made.setdefault("id", str(uuid4()))
+    made["source"] = Text(made.get("source", ""))
+    made["metadata"] = Map(made.get("metadata", {}))
+    if made["cell_type"] == "code":
+        made["outputs"] = Array([make_output(output) for output in made.get("outputs", [])])
+        made.setdefault("execution_count", None)
+        made["execution_state"] = "idle"
+    return Map(made)
+
+
+def make_output(output: Mapping[str, Any]) -> Map[Any]:
+    """Return an output of a cell for a document; the text of a stream can grow there."""
+    made = dict(output)
+    if made.get("output_type") == "stream":
+        text = made.get("text", "")
+        made["text"] = Text(text if isinstance(text, str) else "".join(text))
+    return Map(made)
 
 
 def same(kind: Kind, one: Content, other: Content) -> bool:

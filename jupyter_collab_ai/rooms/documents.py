@@ -67,6 +67,8 @@ class Document:
     seq: int
     saved_hash: str | None
     saved_seq: int
+    #: Up to which update the file was being written when the server ended, if it was.
+    saving_seq: int | None = None
 
 
 class Documents:
@@ -169,8 +171,13 @@ def note_saved(tx: Tx, document_id: DocumentId, saved_hash: str | None, saved_se
     tx.execute(
         update(documents)
         .where(documents.c.id == document_id)
-        .values(saved_hash=saved_hash, saved_seq=saved_seq)
+        .values(saved_hash=saved_hash, saved_seq=saved_seq, saving_seq=None)
     )
+
+
+def note_saving(tx: Tx, document_id: DocumentId, seq: int) -> None:
+    """Remember that the file is about to be written."""
+    tx.execute(update(documents).where(documents.c.id == document_id).values(saving_seq=seq))
 
 
 def _at_or_below(path: str) -> Any:
@@ -191,6 +198,7 @@ def _document(row: Row[Any]) -> Document:
         seq=row.seq,
         saved_hash=row.saved_hash,
         saved_seq=row.saved_seq,
+        saving_seq=row.saving_seq,
     )
 
 

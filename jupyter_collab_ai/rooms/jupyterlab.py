@@ -142,6 +142,7 @@ class RoomSocket(Socket):
         principal = self.principal()
         outbox = Outbox(self, self.finish_with, self._max_backlog)
         connection = Connection(principal, Right(may_read=True, may_write=False), outbox)
+        outbox.on_overflow = lambda: connection.end(Ending.BEHIND)
         self.connection = connection
         self._cleanup.callback(
             self.logins.watch(principal, lambda: connection.end(Ending.SIGNED_OUT))

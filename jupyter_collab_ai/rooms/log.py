@@ -302,7 +302,7 @@ def drop_history(tx: Tx, document_id: DocumentId, epoch: str) -> None:
     tx.execute(
         update(documents)
         .where(documents.c.id == document_id)
-        .values(epoch=epoch, seq=0, saved_seq=0, saved_hash=None)
+        .values(epoch=epoch, seq=0, saved_seq=0, saved_hash=None, saving_seq=None)
     )
 
 

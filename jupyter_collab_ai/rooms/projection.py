@@ -19,11 +19,10 @@ from pycrdt import Doc, Map
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound, StaleDocument
-from jupyter_collab_ai.rooms.content import Content, build, content_of, model_of, same
-from jupyter_collab_ai.rooms.documents import Kind, note_saved
+from jupyter_collab_ai.rooms.content import Content, build, content_of, first_update, same
+from jupyter_collab_ai.rooms.documents import Kind, note_saved, note_saving
 from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp
 from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
-from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.reconcile import merge_into
 from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.storage.database import Database
@@ -40,8 +39,6 @@ LAST_RETRY = 15.0
 #: Looks in a row that find no file before the document counts as deleted. Programs that
 #: replace a file may leave a gap.
 GONE_AFTER = 3
-#: Seconds that it may take to find out whether the file is an earlier state of the document.
-FIND_TIMEOUT = 5.0
 
 
 class Projection:
@@ -84,6 +81,9 @@ class Projection:
         self._newline = "\n"
         self._saved_seq = room.document.saved_seq
         self._saved_hash = room.document.saved_hash
+        self._saving_seq = room.document.saving_seq
+        #: What of the file was merged since it was last known to hold the document.
+        self._merged: Content | None = None
         self._missing = 0
         self._next_look = 0.0
         self._lock = asyncio.Lock()
@@ -91,10 +91,18 @@ class Projection:
         self._task: asyncio.Task[None] | None = None
         self._retry = 0.0
 
-    async def start(self, disk: OnDisk) -> None:
-        """Bring room and file together, given the file as it was just read, and follow both."""
+    async def start(self, disk: OnDisk | None) -> None:
+        """Bring room and file together, and follow both.
+
+        Args:
+            disk: The file as it was just read; None where writing it was cut off.
+        """
         async with self._lock:
-            await self._take_in(disk)
+            if disk is None:
+                self._stamp = await self._files.stat(self._room.path)
+                self._room.touch()
+            else:
+                await self._take_in(disk)
         self._room.on_change = self._wake.set
         self._task = asyncio.create_task(
             self._run(), name=f"collab-ai file of {self._room.document.id}"
@@ -187,16 +195,18 @@ class Projection:
 
     async def _save(self) -> None:
         room = self._room
-        stamp = await self._files.stat(room.path)
-        if stamp.last_modified != self._known_time():
-            await self._take_in(await self._files.read(room.path, room.kind))
-        if not stamp.writable:
-            raise InvalidRequest("The file is read-only on disk, so changes can't be saved to it.")
+        document_id = room.document.id
+        await self._take_in_changes()
         changed_at = room.changed_at
         room.changed_at = None
         try:
             seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
             content = await asyncio.to_thread(content_of, room.kind, [state])
+            await self._database.write(lambda tx: note_saving(tx, document_id, seq))
+            # Once more, as close to the writing as can be: what others wrote would be lost.
+            if await self._take_in_changes():
+                room.touch()
+                return
             written = await self._files.write(room.path, room.kind, content, self._newline)
         except BaseException:
             room.changed_at = changed_at if changed_at is not None else room.changed_at
@@ -208,10 +218,20 @@ class Projection:
         self._retry = 0.0
         self._on_saved(True, None)
 
+    async def _take_in_changes(self) -> bool:
+        """Merge the file if others have changed it; tell whether they have."""
+        stamp = await self._files.stat(self._room.path)
+        if not stamp.writable:
+            raise InvalidRequest("The file is read-only on disk, so changes can't be saved to it.")
+        if stamp.last_modified == self._known_time():
+            return False
+        await self._take_in(await self._files.read(self._room.path, self._room.kind))
+        return True
+
     async def _note(self, digest: str | None, seq: int) -> None:
         """Remember that the file holds the document as it was at ``seq``."""
         document_id = self._room.document.id
-        self._saved_hash, self._saved_seq = digest, seq
+        self._saved_hash, self._saved_seq, self._merged = digest, seq, None
         await self._database.write(lambda tx: note_saved(tx, document_id, digest, seq))
         if digest is not None:
             await self._room.edit(lambda doc: _mark_clean(doc, digest))
@@ -225,29 +245,65 @@ class Projection:
         self._stamp = disk.stamp
 
     async def _compare(self, disk: OnDisk) -> None:
+        if disk.digest == self._saved_hash:
+            if await self._is_saved():
+                return
+        elif await self._holds_document(disk):
+            return
+        else:
+            cut_off, self._saving_seq = self._saving_seq, None
+            if cut_off is None or not await self._is_own(disk, cut_off):
+                await self._merge(disk.content)
+                if await self._holds_document(disk):
+                    return
+        # The log has more than the file: it is written at once, so that what comes next on
+        # disk can be told from what is here already.
+        self._room.touch(time.monotonic() - self._save_after)
+
+    async def _is_saved(self) -> bool:
+        """Tell whether the document is the same as it was at the last save."""
+        room = self._room
+        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        if seq == self._saved_seq:
+            return True
+        history = await self._log.history_at(room.document.id, room.epoch, self._saved_seq)
+        saved = await asyncio.to_thread(content_of, room.kind, list(history.updates))
+        live = await asyncio.to_thread(content_of, room.kind, [state])
+        return await asyncio.to_thread(same, room.kind, saved, live)
+
+    async def _holds_document(self, disk: OnDisk) -> bool:
+        """Tell whether the file holds the document as it is now; if so, remember it."""
         room = self._room
         seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
         live = await asyncio.to_thread(content_of, room.kind, [state])
-        if await asyncio.to_thread(same, room.kind, live, disk.content):
-            if (disk.digest, seq) != (self._saved_hash, self._saved_seq):
-                await self._note(disk.digest, seq)
-            return
-        if disk.digest != self._saved_hash:
-            ours = await self._find_own(disk.content)
-            if ours is None:
-                await self._merge(disk.content)
-            else:
-                # The server ended after it had written the file and before it noted so.
-                await self._note(disk.digest, ours)
-        # The log has more than the file, which nobody else has touched: the log wins.
-        room.touch()
+        if not await asyncio.to_thread(same, room.kind, live, disk.content):
+            return False
+        if (disk.digest, seq) != (self._saved_hash, self._saved_seq):
+            await self._note(disk.digest, seq)
+        return True
+
+    async def _is_own(self, disk: OnDisk, seq: int) -> bool:
+        """Tell whether the file is what was being written when the server ended.
+
+        Jupyter's contents manager writes files in place, so it may be a part of that.
+        """
+        room = self._room
+        history = await self._log.history_at(room.document.id, room.epoch, seq)
+        meant = await asyncio.to_thread(content_of, room.kind, list(history.updates))
+        if await asyncio.to_thread(same, room.kind, meant, disk.content):
+            await self._note(disk.digest, seq)
+            return True
+        return room.kind is Kind.TEXT and str(meant).startswith(disk.content)
 
     async def _merge(self, content: Content) -> None:
         room = self._room
-        base = await self._saved_content()
-        conflicts = await room.merge(
-            lambda doc: merge_into(room.kind, doc, base, content), origin=Origin.DISK
-        )
+        base = await self._base()
+
+        def change(doc: Doc[Any]) -> int:
+            return merge_into(room.kind, doc, None if base is None else build(base), content)
+
+        conflicts = await room.merge(change, origin=Origin.DISK)
+        self._merged = content
         if conflicts:
             log.warning(
                 "A file changed on disk where people had changed it too, in %d places; "
@@ -255,39 +311,15 @@ class Projection:
                 conflicts,
             )
 
-    async def _saved_content(self) -> Content | None:
-        """Return what the file held when it was last known to be the document."""
+    async def _base(self) -> list[bytes] | None:
+        """Return the document that the file held before it changed; None if that is unknown."""
         room = self._room
+        if self._merged is not None:
+            return [await asyncio.to_thread(first_update, room.kind, self._merged, "", None)]
         if self._saved_seq == 0:
             return None
         history = await self._log.history_at(room.document.id, room.epoch, self._saved_seq)
-        return await asyncio.to_thread(content_of, room.kind, list(history.updates))
-
-    async def _find_own(self, content: Content) -> int | None:
-        """Return after which update since the last save the document was ``content``, if any."""
-        room = self._room
-        if self._saved_seq == 0:
-            return None
-        history = await self._log.history_at(room.document.id, room.epoch, self._saved_seq)
-        later = await self._log.after(room.document.id, room.epoch, self._saved_seq)
-        found = await asyncio.to_thread(
-            _find, room.kind, list(history.updates), [one.data for one in later], content
-        )
-        return None if found is None else later[found].seq
-
-
-@without_panics
-def _find(kind: Kind, before: list[bytes], later: list[bytes], content: Content) -> int | None:
-    doc = build(before)
-    model = model_of(kind, doc)
-    ends = time.monotonic() + FIND_TIMEOUT
-    for index, data in enumerate(later):
-        doc.apply_update(data)
-        if same(kind, model.get(), content):
-            return index
-        if time.monotonic() > ends:
-            return None
-    return None
+        return list(history.updates)
 
 
 def _mark_clean(doc: Doc[Any], digest: str) -> None:

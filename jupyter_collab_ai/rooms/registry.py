@@ -10,7 +10,7 @@ from typing import Any
 
 from pycrdt import Doc
 
-from jupyter_collab_ai.errors import DatabaseUnavailable, NotFound
+from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFound
 from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection
@@ -232,15 +232,23 @@ class Rooms:
             document = await self.documents.by_id(document_id)
             if document is None:
                 raise NotFound("There is no such document; it may have been deleted.")
-            disk = await self._files.read(document.path, document.kind)
+            disk = await self._read(document)
             try:
-                if not document.seq:
+                if disk is not None and not document.seq:
                     await self._first_load(document, disk)
                     continue
                 history = await self.log.load(document.id, document.epoch)
             except (LogMoved, LogGone):
                 continue  # another server was faster: look again
             return await self._start_room(document, history, disk)
+
+    async def _read(self, document: Document) -> OnDisk | None:
+        try:
+            return await self._files.read(document.path, document.kind)
+        except InvalidRequest:
+            if document.saving_seq is None:
+                raise
+            return None  # the server ended while it wrote the file; the log has all of it
 
     async def _first_load(self, document: Document, disk: OnDisk) -> None:
         data = await asyncio.to_thread(
@@ -259,7 +267,7 @@ class Rooms:
 
         await self._database.write(record)
 
-    async def _start_room(self, document: Document, history: History, disk: OnDisk) -> _Open:
+    async def _start_room(self, document: Document, history: History, disk: OnDisk | None) -> _Open:
         # Replaying and parsing take long for a long history; the one merged update does not.
         state, log_state = await asyncio.to_thread(_rebuild, history)
         doc: Doc[Any] = Doc(client_id=new_client_id())

@@ -799,9 +799,15 @@ class LiveRoom:
             if self.on_change is not None:
                 self.on_change()
 
-    def touch(self) -> None:
-        """Let the file be written soon although nobody has typed."""
+    def touch(self, since: float | None = None) -> None:
+        """Let the file be written soon although nobody has typed.
+
+        Args:
+            since: When it counts as changed, by the monotonic clock; now by default.
+        """
         self._content_changed(None)
+        if since is not None and self.changed_at is not None:
+            self.changed_at = min(since, self.changed_at)
 
     def _server_client(self, origin: Origin, user_id: UserId | None) -> int:
         """Return the client id for changes of one origin, so that each is told from others."""

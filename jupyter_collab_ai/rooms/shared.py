@@ -18,7 +18,7 @@ from pycrdt import Array, Assoc, Doc, Map, StickyIndex, Text, UndoManager, merge
 
 from jupyter_collab_ai.errors import StaleDocument
 from jupyter_collab_ai.ids import DocumentId, UserId
-from jupyter_collab_ai.rooms.content import build
+from jupyter_collab_ai.rooms.content import build, make_cell
 from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.gate import server_client_id
 from jupyter_collab_ai.rooms.log import Fence, LogGone, Origin, UpdateLog
@@ -195,17 +195,9 @@ class SharedEditor(SharedView):
 
     def insert_cell(self, index: int, cell_id: str, cell_type: str, source: str) -> None:
         """Put a new cell before the one at ``index``, or at the end."""
-        # As jupyter_ydoc makes them (``YNotebook.create_ycell``).
-        cell: dict[str, Any] = {
-            "id": cell_id,
-            "cell_type": cell_type,
-            "source": Text(source),
-            "metadata": Map({}),
-        }
-        if cell_type == "code":
-            cell |= {"outputs": Array([]), "execution_count": None, "execution_state": "idle"}
         cells = self._cells
-        cells.insert(min(index, len(cells)), Map(cell))
+        cell = {"id": cell_id, "cell_type": cell_type, "source": source}
+        cells.insert(min(index, len(cells)), make_cell(cell))
 
     def delete_cell(self, cell_id: str) -> None:
         """Remove a cell.

@@ -62,24 +62,29 @@ class Outbox:
         self._waiting: deque[Frame] = deque()
         self._bytes = 0
         self._writing = False
+        self._over = False
+        #: Called once when the client is too far behind.
+        self.on_overflow: Callable[[], None] | None = None
 
     def send(self, frame: Frame) -> None:
         """Send now, or as soon as what was sent before is out."""
+        if self._over:
+            return
         if self._writing or self._waiting:
             self._waiting.append(frame)
             self._bytes += len(frame.wire)
-            if self._bytes > self._max_backlog:
-                self.drop()
-                self._close(Ending.BEHIND, None)
+            if self._bytes > self._max_backlog and self.on_overflow is not None:
+                self.on_overflow()
             return
         self._write(frame)
 
     def close(self, ending: Ending, sentence: str | None = None) -> None:
-        """End the connection."""
+        """End the connection; what still waits is not sent any more."""
+        self._drop()
         self._close(ending, sentence)
 
-    def drop(self) -> None:
-        """Forget what waits; the connection is over."""
+    def _drop(self) -> None:
+        self._over = True
         self._waiting.clear()
         self._bytes = 0
 
@@ -93,7 +98,7 @@ class Outbox:
                 written = stream.write(frame.wire)
                 done = not stream.writing()
         except (StreamClosedError, WebSocketClosedError):
-            self.drop()
+            self._drop()
             return
         if done:
             # Nobody waits for this future; an error in it shows as the end of the connection.
@@ -105,7 +110,7 @@ class Outbox:
     def _written(self, future: asyncio.Future[None]) -> None:
         self._writing = False
         if future.cancelled() or future.exception() is not None:
-            self.drop()
+            self._drop()
             return
         while self._waiting and not self._writing:
             frame = self._waiting.popleft()
@@ -214,6 +219,7 @@ class Socket(WebSocketHandler, JupyterHandler):
             return
         outbox = Outbox(self, self.finish_with, self._max_backlog)
         connection = Connection(principal, right, outbox, acknowledge=acknowledge)
+        outbox.on_overflow = lambda: connection.end(Ending.BEHIND)
         # From here on changes are heard; one that came before would have been missed.
         self._cleanup.callback(
             self.logins.watch(principal, lambda: connection.end(Ending.SIGNED_OUT))
@@ -233,7 +239,7 @@ class Socket(WebSocketHandler, JupyterHandler):
 
     async def on_message(self, message: str | bytes) -> None:
         """Hand a message to the room; while the room is full, the client has to wait."""
-        if self.room is None or self.connection is None or self.connection.ended:
+        if self.connection is None or self.connection.ended:
             return
         if isinstance(message, str):
             self.connection.end(Ending.UNREADABLE)

@@ -42,7 +42,9 @@ class LogYStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         config: Any = None,
     ) -> None:
         """Make the store that upstream names ``.{type}:{file id}.y``."""
-        options: dict[str, Any] = {} if config is None else {"config": config}
+        options: dict[str, Any] = {"path": path}
+        if config is not None:
+            options["config"] = config
         if log is not None:
             options["log"] = log
         super().__init__(**options)

@@ -163,6 +163,9 @@ documents = Table(
     #: which the file then held the document.
     Column("saved_hash", String(64)),
     Column("saved_seq", BigInteger, nullable=False, server_default=text("0")),
+    #: Set while the file is being written: the update up to which it will hold the document.
+    #: Found at start, it means that the writing may have been cut off.
+    Column("saving_seq", BigInteger),
     #: The newest fencing token given out for this document; it only ever rises.
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("created_at", UtcDateTime, nullable=False),

@@ -232,7 +232,8 @@ class House:
         (self.root / path).write_bytes(text.encode())
 
     def read(self, path: str) -> str:
-        return (self.root / path).read_bytes().decode()
+        # While it is being written, a character may be cut in two.
+        return (self.root / path).read_bytes().decode(errors="replace")
 
     async def client(
         self,

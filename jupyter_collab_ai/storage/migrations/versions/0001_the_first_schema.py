@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("saved_hash", sa.String(length=64), nullable=True),
         sa.Column("saved_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("saving_seq", sa.BigInteger(), nullable=True),
         sa.Column("fence", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

@@ -1,0 +1,291 @@
+"""Files that others change: neither their change nor the people's is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from pycrdt import Array, Text
+
+from jupyter_collab_ai.rooms.close_codes import Ending
+from tests.rooms.engine import Client, House, until
+
+LINES = "".join(f"line {number}\n" for number in range(20))
+
+
+async def _saved(client: Client) -> None:
+    await until(lambda: client.room.changed_at is None, "the save")
+    await client.room.settle(5)
+
+
+async def test_a_change_on_disk_reaches_everybody_and_keeps_what_people_write(
+    house: House,
+) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    await ada.type("mine ", at=0)
+    house.write("a.py", LINES.replace("line 12\n", "line 12, changed on disk\n"))
+    await until(lambda: "changed on disk" in str(ada.text))
+    expected = "mine " + LINES.replace("line 12\n", "line 12, changed on disk\n")
+    assert str(ada.text) == expected
+    await until(lambda: house.read("a.py") == expected)
+
+
+async def test_many_changes_on_disk_while_somebody_types(house: House) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    projection = house.rooms._open[ada.room.document.id].projection
+    for number in range(6):
+        # Against a program that writes in the very moment in which we do nothing helps.
+        async with projection._lock:
+            house.write("a.py", house.read("a.py") + f"disk {number}\n")
+        for _ in range(10):
+            await ada.type("x", at=0)
+            await asyncio.sleep(0.02)
+        await until(lambda number=number: f"disk {number}\n" in str(ada.text))
+    await until(lambda: house.read("a.py") == str(ada.text))
+    assert str(ada.text).count("x") == 60
+    for number in range(6):
+        assert str(ada.text).count(f"disk {number}\n") == 1
+
+
+async def test_a_change_while_nobody_had_it_open(house: House) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    await ada.type("mine\n")
+    await _saved(ada)
+    await house.restart()
+    house.write("a.py", house.read("a.py").replace("line 3\n", "line three\n"))
+    again = await house.client("ada", "a.py", doc=ada.doc)
+    assert str(again.text) == LINES.replace("line 3\n", "line three\n") + "mine\n"
+
+
+async def test_a_file_that_was_not_touched_never_wins_over_the_log(house: House) -> None:
+    house.write("a.py", "old\n")
+    ada = await house.client("ada", "a.py")
+    await ada.type("recorded, not saved\n")
+    await until(lambda: len(ada.saved) == 2)
+    house.crash()
+    assert house.read("a.py") == "old\n"
+    bob = await house.client("bob", "a.py")
+    assert str(bob.text) == "old\nrecorded, not saved\n"
+    await until(lambda: house.read("a.py") == "old\nrecorded, not saved\n")
+
+
+async def test_a_crash_between_the_save_and_its_note(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", "one\n")
+    ada = await house.client("ada", "a.py")
+    entry = house.rooms._open[ada.room.document.id]
+
+    async def crash(*_args: Any) -> None:
+        house.crash()
+
+    monkeypatch.setattr(entry.projection, "_note", crash)
+    await ada.type("two\n")
+    await until(lambda: house.read("a.py") == "one\ntwo\n")
+    await ada.type("three\n")
+    await asyncio.sleep(0)
+    again = await house.client("ada", "a.py", doc=ada.doc)
+    await until(lambda: house.read("a.py") == str(again.text) == "one\ntwo\nthree\n")
+
+
+@pytest.mark.parametrize("torn", [b"", b"one\ntw", b"one\ntwo\n\xc3"])
+async def test_a_crash_in_the_middle_of_a_save(
+    house: House, monkeypatch: pytest.MonkeyPatch, torn: bytes
+) -> None:
+    house.write("a.py", "one\n")
+    ada = await house.client("ada", "a.py")
+
+    async def crash(*_args: Any) -> None:
+        (house.root / "a.py").write_bytes(torn)
+        house.crash()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.manager, "save", crash)
+        await ada.type("two\né\n")
+        await until(lambda: (house.root / "a.py").read_bytes() == torn)
+    again = await house.client("ada", "a.py", doc=ada.doc)
+    await until(lambda: house.read("a.py") == str(again.text) == "one\ntwo\né\n")
+
+
+async def test_where_both_changed_the_same_the_live_text_stands(house: House) -> None:
+    house.write("a.py", f"value = 1\n{LINES}other = 1\n")
+    ada = await house.client("ada", "a.py")
+    await _saved(ada)
+    house.write("a.py", f"value = 300\n{LINES}other = 2\n")
+    del ada.text[8:9]
+    ada.text.insert(8, "200")
+    await ada.flush()
+    await until(lambda: "other = 2" in str(ada.text))
+    assert str(ada.text) == f"value = 200\n{LINES}other = 2\n"
+
+
+async def test_the_same_bytes_written_again_change_nothing(house: House) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    seq = ada.room.seq
+    os.utime(house.root / "a.py", (1, 1))
+    entry = house.rooms._open[ada.room.document.id]
+    await until(lambda: entry.projection._stamp.last_modified.year == 1970)  # type: ignore[union-attr]
+    assert ada.room.seq == seq
+
+
+async def test_a_file_that_is_gone_ends_the_room_and_keeps_its_history(house: House) -> None:
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    (house.root / "a.py").unlink()
+    await until(lambda: ada.closed is Ending.NOT_FOUND)
+    assert not (house.root / "a.py").exists(), "saving never makes it again"
+    house.write("a.py", "x\nback\n")
+    bob = await house.client("bob", "a.py", doc=ada.doc)
+    assert str(bob.text) == "x\nback\n"
+    assert bob.room.epoch == ada.room.epoch
+
+
+async def test_a_save_that_fails_is_told_and_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    save = house.manager.save
+    full = True
+
+    async def fail(*args: Any) -> Any:
+        if full:
+            raise OSError(28, "No space left on device")
+        return await save(*args)
+
+    monkeypatch.setattr(house.manager, "save", fail)
+    await ada.type("y\n")
+    await until(lambda: any(data.get("saved") is False for _, data in house.events.published))
+    full = False
+    await until(lambda: house.read("a.py") == "x\ny\n")
+    await until(lambda: house.events.published[-1][1].get("saved") is True)
+
+
+@pytest.mark.parametrize(
+    "text", ["x\r\ny\r\n", "\ufeffx\n", "no end", "", "😀 漢字\n", "mixed\r\nends\n\r\n"]
+)
+async def test_what_a_save_leaves_alone(house: House, text: str) -> None:
+    house.write("a.py", text)
+    ada = await house.client("ada", "a.py")
+    assert "\r" not in str(ada.text)
+    await ada.type("end\n")
+    ends = "\r\n" if "\r\n" in text else "\n"
+    expected = text.replace("\r\n", "\n").replace("\n", ends) + "end" + ends
+    await until(lambda: house.read("a.py") == expected)
+
+
+# ---------------------------------------------------------------- notebooks
+
+
+def _notebook(*cells: tuple[str, str]) -> Any:
+    return new_notebook(cells=[new_code_cell(source, id=id_) for id_, source in cells])
+
+
+def _cells(client: Client) -> list[tuple[str, str]]:
+    return [(cell["id"], str(cell["source"])) for cell in client.doc.get("cells", type=Array)]
+
+
+async def _open(house: House, notebook: Any) -> Client:
+    house.write("n.ipynb", nbformat.writes(notebook))
+    return await house.client("ada", "n.ipynb")
+
+
+async def _change(house: House, change: Any) -> None:
+    (entry,) = house.rooms._open.values()
+    async with entry.projection._lock:  # not while we write it ourselves
+        notebook = nbformat.reads(house.read("n.ipynb"), as_version=4)
+        change(notebook)
+        house.write("n.ipynb", nbformat.writes(notebook))
+
+
+async def _type_in(client: Client, index: int, text: str) -> None:
+    source: Text = client.doc.get("cells", type=Array)[index]["source"]
+    source.insert(len(source), text)
+    await client.flush()
+
+
+async def test_cells_are_merged_one_by_one(house: House) -> None:
+    ada = await _open(house, _notebook(("a", "1"), ("b", "first\nsecond\n"), ("c", "3")))
+    await _type_in(ada, 1, "mine\n")
+
+    def change(notebook: Any) -> None:
+        notebook.cells[0].source = "one"
+        notebook.cells[1].source = "FIRST\nsecond\n"
+        notebook.cells[0].outputs = [new_output("stream", text="out\n")]
+        notebook.cells[0].execution_count = 7
+        notebook.cells.insert(2, new_code_cell("new", id="n"))
+        del notebook.cells[3]
+
+    await _change(house, change)
+    expected = [("a", "one"), ("b", "FIRST\nsecond\nmine\n"), ("n", "new")]
+    await until(lambda: _cells(ada) == expected)
+    cell = ada.doc.get("cells", type=Array)[0].to_py()
+    assert cell["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "out\n"}]
+    assert cell["execution_count"] == 7
+
+    def saved() -> bool:
+        if not house.read("n.ipynb"):
+            return False  # it is being written
+        notebook = nbformat.reads(house.read("n.ipynb"), as_version=4)
+        nbformat.validate(notebook)
+        return [(one.id, one.source) for one in notebook.cells] == expected
+
+    await until(saved)
+
+
+async def test_cells_that_move_on_disk(house: House) -> None:
+    ada = await _open(house, _notebook(("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")))
+    await _change(house, lambda notebook: notebook.cells.insert(0, notebook.cells.pop(2)))
+    await until(lambda: [id_ for id_, _ in _cells(ada)] == ["c", "a", "b", "d"])
+
+
+async def test_a_cell_that_people_changed_is_not_deleted(house: House) -> None:
+    ada = await _open(house, _notebook(("a", "1"), ("b", "2"), ("c", "3")))
+    await _type_in(ada, 1, " + mine")
+    await _change(house, lambda notebook: notebook.cells.__delitem__(slice(1, 3)))
+    await until(lambda: _cells(ada) == [("a", "1"), ("b", "2 + mine")])
+
+
+async def test_a_notebook_without_cell_ids(house: House) -> None:
+    notebook = _notebook(("a", "1"), ("b", "2"))
+    notebook.nbformat_minor = 4
+    for cell in notebook.cells:
+        del cell["id"]
+    ada = await _open(house, notebook)
+    ids = [id_ for id_, _ in _cells(ada)]
+    await _type_in(ada, 0, " + mine")
+
+    def change(notebook: Any) -> None:
+        notebook.cells[1].source = "two"
+        notebook.cells.append(new_code_cell("three"))
+        del notebook.cells[2]["id"]
+
+    await _change(house, change)
+    await until(lambda: [source for _, source in _cells(ada)] == ["1 + mine", "two", "three"])
+    assert [id_ for id_, _ in _cells(ada)][:2] == ids
+    await until(lambda: "mine" in house.read("n.ipynb"))
+    assert '"id"' not in house.read("n.ipynb")
+
+
+async def test_metadata_of_a_notebook(house: House) -> None:
+    ada = await _open(house, _notebook(("a", "1")))
+
+    def change(notebook: Any) -> None:
+        notebook.metadata["title"] = "T"
+        notebook.cells[0].metadata["tags"] = ["x"]
+
+    await _change(house, change)
+    cells = ada.doc.get("cells", type=Array)
+    await until(lambda: cells[0]["metadata"].to_py().get("tags") == ["x"])
+    await ada.room.settle(5)
+    from pycrdt import Map
+
+    assert ada.doc.get("meta", type=Map)["metadata"].to_py()["title"] == "T"
