@@ -282,14 +282,14 @@ async def test_a_slow_reader_is_let_go_and_slows_nobody(server: Server, root: Pa
     await until(lambda: len(room.connections) == 3)
     # From here on it reads nothing.
     for number in range(200):
-        ada.type(f"{number}" + "x" * 100_000 + "\n")
         ada.text.clear()
+        ada.type(f"{number}" + "x" * 100_000 + "\n")
         await until(lambda: str(bob.text) == str(ada.text))
         if len(room.connections) == 2:
             break
     assert len(room.connections) == 2, "the slow one is let go"
     ada.type("still quick")
-    await until(lambda: str(bob.text) == "still quick")
+    await until(lambda: str(bob.text).endswith("still quick"))
     writer.close()
 
 
