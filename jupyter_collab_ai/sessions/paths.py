@@ -68,8 +68,6 @@ def _problem(path: str) -> str | None:
             return "one of its parts is empty."
         if part.startswith("."):
             return "hidden files and dotted parts can't be shared."
-        if part != part.strip() or part.endswith("."):
-            return "a part begins or ends with a space or ends with a dot."
         if len(part.encode()) > MAX_PART:
             return f"one of its parts is longer than {MAX_PART} bytes."
     return None
