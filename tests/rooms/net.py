@@ -54,6 +54,7 @@ class Server:
         self.app = app
         self.people = People()
         self.events = Events()
+        self.closed = False
         self.rooms = Rooms(
             database, Files(lambda: app.contents_manager), self.people, events=self.events
         )
@@ -63,21 +64,23 @@ class Server:
         self.extension = next(iter(app.extension_manager.extension_apps["jupyter_server_ydoc"]))
         upstream.adopt(self.extension, self.rooms, self.file_ids)
         services = (self.rooms, self.people, self.people)
-        replaced = upstream.replacements(*services, self.lobby, self.file_ids, **limits)
+        replaced = dict(upstream.replacements(*services, self.lobby, self.file_ids, **limits))
+        rules = sockets.handlers(
+            lambda path: f"{app.base_url}collab-ai/{path}", *services, **limits
+        )
+        app.web_app.add_handlers(".*$", rules)
+        # Where the same application was used before, its old rule is found first.
+        replaced |= {target: (target, kwargs) for _, target, kwargs in rules}
         delegate = app.web_app.get_handler_delegate
 
         def get_handler_delegate(
             request: Any, target_class: Any, target_kwargs: Any = None, **options: Any
         ) -> Any:
-            if target_class in replaced:
+            if target_class in replaced and not self.closed:
                 target_class, target_kwargs = replaced[target_class]
             return delegate(request, target_class, target_kwargs, **options)
 
         app.web_app.get_handler_delegate = get_handler_delegate
-        rules = sockets.handlers(
-            lambda path: f"{app.base_url}collab-ai/{path}", *services, **limits
-        )
-        app.web_app.add_handlers(".*$", rules)
         self._http = HTTPServer(app.web_app)
         (listening,) = bind_sockets(0, "127.0.0.1")
         self._http.add_socket(listening)
@@ -102,6 +105,7 @@ class Server:
         return await NetClient.connect(url, name, doc=doc, **more)
 
     async def close(self) -> None:
+        self.closed = True
         self.lobby.close()
         await self.rooms.close_all(within=5)
         self._http.stop()
