@@ -1,0 +1,82 @@
+"""Usernames, colours and initials."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from jupyter_collab_ai.errors import FieldError, InvalidRequest
+
+_USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+
+#: Cursor colours that can be told apart, and read on light and on dark.
+PALETTE = (
+    "#0b7285",
+    "#1864ab",
+    "#2b8a3e",
+    "#364fc7",
+    "#5c940d",
+    "#5f3dc4",
+    "#862e9c",
+    "#a61e4d",
+    "#c92a2a",
+    "#d9480f",
+    "#087f5b",
+    "#9c36b5",
+)
+
+
+def fold_username(username: str) -> str:
+    """Return a username as it is compared."""
+    return username.casefold()
+
+
+def check_username(username: str) -> str:
+    """Return the folded username.
+
+    Raises:
+        InvalidRequest: It can't be one.
+    """
+    folded = fold_username(username)
+    if not _USERNAME.fullmatch(folded):
+        sentence = (
+            "A username has 2 to 64 of the characters a-z, 0-9, dot, hyphen and underscore, "
+            "and starts with a letter or digit."
+        )
+        raise InvalidRequest(sentence, errors=[FieldError("username", sentence)])
+    return folded
+
+
+def starter_name(system_name: str) -> str:
+    """Return the username for a name that the operating system gave somebody."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", fold_username(system_name)).strip("._-")[:64].rstrip(".")
+    if len(name) >= 2:
+        return name
+    return f"{name}-admin" if name else "admin"
+
+
+def color_of(username: str) -> str:
+    """Return a colour of the palette, the same one for a name each time."""
+    digest = hashlib.sha256(username.encode()).digest()
+    return PALETTE[digest[0] % len(PALETTE)]
+
+
+def check_color(color: str) -> str:
+    """Return the colour in lower case.
+
+    Raises:
+        InvalidRequest: It is not a colour of the form ``#rrggbb``.
+    """
+    folded = color.lower()
+    if not _COLOR.fullmatch(folded):
+        sentence = "A colour is written like #1864ab."
+        raise InvalidRequest(sentence, errors=[FieldError("color", sentence)])
+    return folded
+
+
+def initials_of(display_name: str) -> str:
+    """Return one or two letters for a name."""
+    words = [word for word in re.split(r"[\s._-]+", display_name) if word]
+    letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
+    return "".join(letters).upper()

@@ -1,0 +1,63 @@
+"""Who may register, decided from where a request comes."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from enum import Enum
+
+#: Headers by which a proxy says that a request came from elsewhere.
+FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+
+class Registration(Enum):
+    """Who may register an account."""
+
+    OPEN = "open"
+    INVITE = "invite"
+    CLOSED = "closed"
+
+
+def registration_for(
+    configured: Registration | None,
+    *,
+    listens_on: str,
+    peer: str,
+    host: str,
+    headers: Collection[str],
+) -> Registration:
+    """Return who may register by this request.
+
+    Where nothing is configured, everybody may who sits at this machine: the server listens
+    on loopback alone, and nothing says that the request came from elsewhere.
+
+    Args:
+        configured: What the administrator said.
+        listens_on: The address that the server listens on.
+        peer: The address at the other end of the connection.
+        host: The ``Host`` header.
+        headers: The names of all headers.
+    """
+    if configured is not None:
+        return configured
+    names = {name.lower() for name in headers}
+    forwarded = any(name.lower() in names for name in FORWARDING)
+    if is_loopback(listens_on) and is_loopback(peer) and is_loopback(_name(host)) and not forwarded:
+        return Registration.OPEN
+    return Registration.INVITE
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address means this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if host.count(":") == 1 else host

@@ -1,0 +1,591 @@
+"""Accounts and logins: the one place that knows who somebody is."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from jupyter_collab_ai.clock import utcnow
+from jupyter_collab_ai.errors import (
+    CollabError,
+    FieldError,
+    InvalidCredentials,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    RegistrationClosed,
+    TokenExpired,
+    TokenRevoked,
+    UsernameTaken,
+)
+from jupyter_collab_ai.identity import store
+from jupyter_collab_ai.identity.names import check_color, check_username, fold_username
+from jupyter_collab_ai.identity.passwords import Hasher, check_password
+from jupyter_collab_ai.identity.ports import Accounts, Invitations
+from jupyter_collab_ai.identity.registration import Registration
+from jupyter_collab_ai.identity.tokens import (
+    ACCESS_LIFETIME,
+    LOGIN_LIFETIME,
+    Audience,
+    Tokens,
+    hash_refresh_token,
+    new_refresh_token,
+)
+from jupyter_collab_ai.ids import LoginId, UserId
+from jupyter_collab_ai.principal import Credential, Principal
+from jupyter_collab_ai.storage.changes import ChangeCache
+from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.web.limits import FAILED_LOGINS, LOGINS, REGISTRATIONS, RateLimiter
+
+_WRONG = "The username or the password is wrong."
+_REVOKED = "This login has ended; sign in again."
+#: Seconds from an expiry to the look at it, so that the clock is surely past it.
+_GRACE = 0.05
+#: Seconds that the event loop may be told to wait in one go.
+_LONGEST_TIMER = 24 * 3600.0
+
+
+class Identity:
+    """Registers, signs in, and tells for each credential whose it is."""
+
+    def __init__(
+        self,
+        database: Database,
+        tokens: Tokens,
+        *,
+        hasher: Hasher,
+        limiter: RateLimiter,
+        invitations: Invitations,
+        accounts: Accounts,
+        starter: store.User,
+    ) -> None:
+        """Work on ``database``.
+
+        Args:
+            database: Where accounts are.
+            tokens: Mints and verifies.
+            hasher: Hashes passwords.
+            limiter: Counts registrations and logins.
+            invitations: The links by which people come.
+            accounts: Told of accounts that come and go.
+            starter: The account of whoever holds Jupyter's token.
+        """
+        self._database = database
+        self._tokens = tokens
+        self._hasher = hasher
+        self._limiter = limiter
+        self._invitations = invitations
+        self._accounts = accounts
+        self.starter_id = starter.id
+        self.starter_name = starter.username
+        self._users: ChangeCache[str, store.User] = ChangeCache(database.changes, store.USER)
+        self._logins: ChangeCache[str, store.Login] = ChangeCache(database.changes, store.LOGIN)
+        self._watches: dict[str, set[_Watch]] = defaultdict(set)
+        database.changes.subscribe(store.USER, self._changed)
+        database.changes.subscribe(store.LOGIN, self._changed)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------ whose credential it is
+
+    async def authenticate(self, token: str, credential: Credential) -> Principal:
+        """Return who an access token or a login cookie belongs to.
+
+        Raises:
+            NotAuthenticated, TokenExpired, TokenRevoked: It is no good (any more).
+        """
+        audience = Audience.COOKIE if credential is Credential.COOKIE else Audience.ACCESS
+        claims = self._tokens.verify(token, audience)
+        login = await self._login(claims.login_id)
+        user = await self._user(claims.user_id)
+        if login is None or user is None or login.user_id != user.id:
+            raise TokenRevoked(_REVOKED)
+        if login.revoked_at is not None or not user.is_active:
+            raise TokenRevoked(_REVOKED)
+        if login.expires_at <= utcnow():
+            raise TokenExpired("This login has expired; sign in again.")
+        return _principal(user, credential, login.id)
+
+    async def authenticate_starter(self) -> Principal:
+        """Return who holds Jupyter's own token, which the caller has compared.
+
+        Raises:
+            NotAuthenticated: The account is gone.
+        """
+        user = await self._user(self.starter_id)
+        if user is None or not user.is_active:
+            raise NotAuthenticated("The account of whoever started this server is gone.")
+        return _principal(user, Credential.TOKEN, None)
+
+    async def is_live(self, principal: Principal) -> bool:
+        """Return whether what a principal was authenticated by is still good."""
+        user = await self._user(principal.user_id)
+        if user is None or not user.is_active or user.is_admin != principal.is_admin:
+            return False
+        if principal.login_id is None:
+            return True
+        login = await self._login(principal.login_id)
+        return login is not None and login.revoked_at is None and login.expires_at > utcnow()
+
+    def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        """Call ``ended`` once, as soon as the principal's login or account ends or expires.
+
+        Returns how to stop.
+        """
+        watch = _Watch(principal, ended)
+        keys = [str(principal.user_id)]
+        if principal.login_id is not None:
+            keys.append(str(principal.login_id))
+        for key in keys:
+            self._watches[key].add(watch)
+        # What ended between the authentication and here was not heard yet.
+        self._spawn(self._check(watch))
+
+        def stop() -> None:
+            watch.stop()
+            for key in keys:
+                self._watches[key].discard(watch)
+                if not self._watches[key]:
+                    del self._watches[key]
+
+        return stop
+
+    # ------------------------------------------------------------ coming and going
+
+    async def register(
+        self,
+        *,
+        username: str,
+        password: str,
+        display_name: str | None,
+        email: str | None,
+        invitation: str | None,
+        registration: Registration,
+        address: str,
+    ) -> store.User:
+        """Make an account with a folder of its own.
+
+        Args:
+            username: How it is called.
+            password: What it signs in with.
+            display_name: How others see it; the username where it is left out.
+            email: Where its owner can be written to.
+            invitation: The secret of a link, which is accepted at once.
+            registration: Who may register by this request.
+            address: Where the request comes from.
+
+        Raises:
+            InvalidRequest: The name or the password can't be used.
+            RegistrationClosed: Nobody may register, or only who is invited.
+            NotFound, InvitationExpired, InvitationUsed, InvitationRevoked: The invitation
+                opens nothing.
+            UsernameTaken: There is an account of this name, or it is reserved.
+            RateLimited: Too many came from this address.
+        """
+        self._limiter.hit(REGISTRATIONS, address)
+        if registration is Registration.CLOSED:
+            raise RegistrationClosed("Nobody can register here; ask an admin for an account.")
+        if registration is Registration.INVITE and invitation is None:
+            raise RegistrationClosed(
+                "You need an invitation to register here; ask whoever shares with you for a link."
+            )
+        folded = check_username(username)
+        check_password(password)
+        if invitation is not None:
+            await self._invitations.check(invitation)
+        if folded == self.starter_name or await self._named(folded) is not None:
+            raise UsernameTaken("This username is taken; choose another.")
+        stored = await self._hasher.hash(password)
+        user = await self._database.write(
+            lambda tx: store.add_user(
+                tx, folded, display_name=display_name, email=email, stored_hash=stored
+            )
+        )
+        await self._accounts.make_home(user.username)
+        if invitation is not None:
+            # Where somebody else was faster with it, the account stays and the person is told.
+            await self._invitations.accept(
+                _principal(user, Credential.BEARER, None), invitation, address=address
+            )
+        return user
+
+    async def login(
+        self, username: str, password: str, *, address: str, user_agent: str | None
+    ) -> tuple[store.User, store.Login]:
+        """Sign in with a password.
+
+        Raises:
+            InvalidCredentials: Name or password are wrong, or the account is deactivated.
+            RateLimited: Too many came from this address, or too many failed.
+        """
+        self._limiter.hit(LOGINS, address)
+        folded = fold_username(username)[:64]
+        # By account and address: a stranger can't lock anybody out but themselves.
+        self._limiter.check(FAILED_LOGINS, folded, address)
+
+        def read(tx: Tx) -> tuple[store.User | None, str | None]:
+            user = store.find_user_named(tx, folded)
+            return user, None if user is None else store.password_hash(tx, user.id)
+
+        user, stored = await self._database.read(read)
+        if not await self._hasher.verify(stored, password) or user is None or not user.is_active:
+            self._limiter.hit(FAILED_LOGINS, folded, address)
+            raise InvalidCredentials(_WRONG)
+        assert stored is not None  # None verifies nothing
+        if self._hasher.outdated(stored):
+            renewed = await self._hasher.hash(password)
+            await self._database.write(
+                lambda tx: store.change_user(tx, user.id, password_hash=renewed)
+            )
+        return user, await self._add_login(user, "password", address, user_agent)
+
+    async def login_starter(
+        self, *, address: str, user_agent: str | None
+    ) -> tuple[store.User, store.Login]:
+        """Sign in whoever holds Jupyter's own token, which the caller has compared.
+
+        Raises:
+            NotAuthenticated: The account is gone.
+        """
+        user = await self._user(self.starter_id)
+        if user is None or not user.is_active:
+            raise NotAuthenticated("The account of whoever started this server is gone.")
+        return user, await self._add_login(user, "token", address, user_agent)
+
+    async def issue(self, user: store.User, login: store.Login) -> dict[str, Any]:
+        """Return new tokens of a login that has none yet."""
+        refresh = new_refresh_token()
+        digest = hash_refresh_token(refresh)
+        await self._database.write(lambda tx: store.add_refresh_token(tx, login, digest))
+        return self._answer(user, login, refresh)
+
+    def cookie(self, user: store.User, login: store.Login) -> str:
+        """Return the value of a browser's login cookie."""
+        return self._tokens.mint(user.id, login.id, Audience.COOKIE, LOGIN_LIFETIME)
+
+    async def refresh(self, token: str) -> dict[str, Any]:
+        """Return new tokens for a refresh token, which is dead from now on.
+
+        Raises:
+            NotAuthenticated: It never was one.
+            TokenExpired, TokenRevoked: It is no good any more. One that was used before ends
+                its whole login, for then somebody has it who should not.
+        """
+        fresh = new_refresh_token()
+
+        def write(tx: Tx) -> tuple[store.Rotation, store.Login | None, store.User | None]:
+            outcome, login = store.rotate_refresh_token(
+                tx, hash_refresh_token(token), hash_refresh_token(fresh), LOGIN_LIFETIME
+            )
+            user = None if login is None else store.find_user(tx, login.user_id)
+            return outcome, login, user
+
+        outcome, login, user = await self._database.write(write)
+        if outcome is store.Rotation.UNKNOWN:
+            raise NotAuthenticated("This is not a refresh token; sign in again.")
+        if outcome is store.Rotation.EXPIRED:
+            raise TokenExpired("This login has expired; sign in again.")
+        if login is None or user is None or not user.is_active:
+            raise TokenRevoked(_REVOKED)
+        return self._answer(user, login, fresh)
+
+    async def logout(self, principal: Principal) -> None:
+        """End the login of a principal."""
+        login_id = principal.login_id
+        if login_id is not None:
+            await self._database.write(lambda tx: store.end_login(tx, login_id))
+
+    # ------------------------------------------------------------ one's own account
+
+    async def me(self, principal: Principal) -> store.User:
+        """Return the account of a principal.
+
+        Raises:
+            NotAuthenticated: It is gone.
+        """
+        user = await self._database.read(lambda tx: store.find_user(tx, principal.user_id))
+        if user is None:
+            raise NotAuthenticated("This account is gone.")
+        return user
+
+    async def change_me(self, principal: Principal, changes: dict[str, str | None]) -> store.User:
+        """Change ``display_name``, ``email`` or ``color``.
+
+        Raises:
+            InvalidRequest: The colour is none.
+        """
+        values = dict(changes)
+        color = values.get("color")
+        if color is not None:
+            values["color"] = check_color(color)
+        await self._database.write(lambda tx: store.change_user(tx, principal.user_id, **values))
+        return await self.me(principal)
+
+    async def change_password(
+        self, principal: Principal, current: str, new: str, *, address: str
+    ) -> None:
+        """Change the password, and end every other login of the account.
+
+        Raises:
+            InvalidCredentials: ``current`` is not the password.
+            InvalidRequest: ``new`` can't be one.
+            RateLimited: Too many tries with a wrong password.
+        """
+        check_password(new, field="new_password")
+        self._limiter.check(FAILED_LOGINS, principal.username, address)
+        stored = await self._database.read(lambda tx: store.password_hash(tx, principal.user_id))
+        if not await self._hasher.verify(stored, current):
+            self._limiter.hit(FAILED_LOGINS, principal.username, address)
+            raise InvalidCredentials("The current password is wrong.")
+        renewed = await self._hasher.hash(new)
+
+        def write(tx: Tx) -> None:
+            store.change_user(tx, principal.user_id, password_hash=renewed)
+            store.end_logins(tx, principal.user_id, but=principal.login_id)
+
+        await self._database.write(write)
+
+    async def logins(self, principal: Principal) -> list[dict[str, Any]]:
+        """Return the logins of a principal's account."""
+        found = await self._database.read(lambda tx: store.logins_of(tx, principal.user_id))
+        return [login.as_json(principal.login_id) for login in found]
+
+    async def end_login(self, principal: Principal, login_id: str) -> None:
+        """End one login of the principal's account.
+
+        Raises:
+            NotFound: It has no such login.
+        """
+
+        def write(tx: Tx) -> None:
+            login = store.find_login(tx, login_id)
+            if login is None or login.user_id != principal.user_id or login.revoked_at is not None:
+                raise NotFound("There is no such login.")
+            store.end_login(tx, login.id)
+
+        await self._database.write(write)
+
+    # ------------------------------------------------------------ accounts, for admins
+
+    async def users(self, *, limit: int, after: str | None, query: str | None) -> dict[str, Any]:
+        """Return accounts by name."""
+        items, following = await self._database.read(
+            lambda tx: store.page_of_users(tx, limit=limit, after=after, query=query)
+        )
+        return {"items": [user.as_json() for user in items], "next": following}
+
+    async def user(self, username: str) -> store.User:
+        """Return one account.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        found = await self._named(fold_username(username))
+        if found is None:
+            raise NotFound("There is no account of this name.")
+        return found
+
+    async def change_user(
+        self, username: str, *, is_admin: bool | None, is_active: bool | None
+    ) -> store.User:
+        """Make an account an admin or not, active or not; its logins end when deactivated.
+
+        Raises:
+            NotFound: There is none of this name.
+            InvalidRequest: It is the account of whoever starts the server.
+        """
+        user = await self.user(username)
+        if user.id == self.starter_id and (is_admin is False or is_active is False):
+            raise _starters(
+                "is_admin" if is_admin is False else "is_active",
+            )
+
+        def write(tx: Tx) -> None:
+            values: dict[str, Any] = {}
+            if is_admin is not None:
+                values["is_admin"] = is_admin
+            if is_active is not None:
+                values["is_active"] = is_active
+            store.change_user(tx, user.id, **values)
+            if is_active is False:
+                store.end_logins(tx, user.id)
+
+        await self._database.write(write)
+        return await self.user(username)
+
+    async def delete_user(self, username: str) -> None:
+        """Delete an account; its files stay.
+
+        Raises:
+            NotFound: There is none of this name.
+            InvalidRequest: It is the account of whoever starts the server.
+            LastOwner: It is the only owner of a session.
+        """
+        user = await self.user(username)
+        if user.id == self.starter_id:
+            raise _starters("username")
+        await self._accounts.may_delete(user.id)
+        await self._database.write(lambda tx: store.delete_user(tx, user.id))
+
+    # ------------------------------------------------------------ inside
+
+    async def _named(self, folded: str) -> store.User | None:
+        return await self._database.read(lambda tx: store.find_user_named(tx, folded))
+
+    async def _user(self, user_id: UserId) -> store.User | None:
+        known = self._users.get(user_id)
+        if known is not None:
+            return known
+        ticket = self._users.ticket()
+        found = await self._database.read(lambda tx: store.find_user(tx, user_id))
+        if found is not None:
+            self._users.put(user_id, found, ticket)
+        return found
+
+    async def _login(self, login_id: LoginId) -> store.Login | None:
+        known = self._logins.get(login_id)
+        if known is not None:
+            return known
+        ticket = self._logins.ticket()
+        found = await self._database.read(lambda tx: store.find_login(tx, login_id))
+        if found is not None:
+            self._logins.put(login_id, found, ticket)
+        return found
+
+    async def _add_login(
+        self, user: store.User, method: str, address: str, user_agent: str | None
+    ) -> store.Login:
+        return await self._database.write(
+            lambda tx: store.add_login(
+                tx,
+                user.id,
+                method=method,
+                lifetime=LOGIN_LIFETIME,
+                address=address[:64],
+                user_agent=user_agent,
+            )
+        )
+
+    def _answer(self, user: store.User, login: store.Login, refresh: str) -> dict[str, Any]:
+        return {
+            "access_token": self._tokens.mint(user.id, login.id, Audience.ACCESS, ACCESS_LIFETIME),
+            "token_type": "bearer",
+            "expires_in": int(ACCESS_LIFETIME.total_seconds()),
+            "refresh_token": refresh,
+            "user": user.as_json(),
+        }
+
+    def _changed(self, key: str | None) -> None:
+        watches = (
+            {watch for found in self._watches.values() for watch in found}
+            if key is None
+            else tuple(self._watches.get(key, ()))
+        )
+        for watch in watches:
+            self._spawn(self._check(watch))
+
+    async def _check(self, watch: _Watch) -> None:
+        principal = watch.principal
+        try:
+            if not await self.is_live(principal):
+                watch.end()
+                return
+            login = None if principal.login_id is None else await self._login(principal.login_id)
+        except CollabError:
+            # Unknown is not allowed; it is looked at again until it is known.
+            watch.look_again_in(1.0, lambda: self._spawn(self._check(watch)))
+            return
+        if login is not None:
+            watch.look_again_in(
+                _seconds_to(login.expires_at), lambda: self._spawn(self._check(watch))
+            )
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Watch:
+    """Somebody who wants to know when a principal's login ends."""
+
+    def __init__(self, principal: Principal, ended: Callable[[], None]) -> None:
+        self.principal = principal
+        self._ended: Callable[[], None] | None = ended
+        self._timer: asyncio.TimerHandle | None = None
+
+    def end(self) -> None:
+        """Tell, once."""
+        ended = self._ended
+        self.stop()
+        if ended is not None:
+            ended()
+
+    def stop(self) -> None:
+        """Tell nothing any more."""
+        self._ended = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def look_again_in(self, seconds: float, look: Callable[[], None]) -> None:
+        """Look again after a while."""
+        if self._ended is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(min(seconds, _LONGEST_TIMER), look)
+
+
+def ensure_starter(tx: Tx, username: str) -> store.User:
+    """Return the admin account of whoever starts the server, made at the first start.
+
+    An account of the same name that somebody registered on another server stays theirs: the
+    starter's is called differently then.
+    """
+    for name in (username, f"{username[:58]}-admin"):
+        found = store.find_user_named(tx, name)
+        if found is None:
+            return store.add_user(tx, name, is_admin=True)
+        if found.is_admin:
+            if not found.is_active:
+                store.change_user(tx, found.id, is_active=True)
+            return found
+    raise RuntimeError(
+        f"There are accounts called {username} and {username}-admin, and neither is an admin; "
+        "make one of them an admin first."
+    )
+
+
+def same_token(given: str, token: str) -> bool:
+    """Return whether Jupyter's own token was given; never where there is none."""
+    return bool(token) and hmac.compare_digest(
+        given.encode(errors="replace"), token.encode(errors="replace")
+    )
+
+
+def _principal(user: store.User, credential: Credential, login_id: LoginId | None) -> Principal:
+    return Principal(
+        user_id=user.id,
+        username=user.username,
+        display_name=user.display_name,
+        color=user.color,
+        is_admin=user.is_admin,
+        credential=credential,
+        login_id=login_id,
+    )
+
+
+def _seconds_to(moment: datetime) -> float:
+    return max(0.0, (moment - utcnow()).total_seconds()) + _GRACE
+
+
+def _starters(field: str) -> InvalidRequest:
+    sentence = "This account belongs to whoever starts the server; it stays an active admin."
+    return InvalidRequest(sentence, errors=[FieldError(field, sentence)])
+
+
+__all__ = ["Identity", "ensure_starter", "same_token"]
