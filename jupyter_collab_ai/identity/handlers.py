@@ -1,0 +1,289 @@
+"""The calls about accounts and logins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from pydantic import Field, StringConstraints, field_validator
+
+from jupyter_collab_ai.errors import AdminRequired
+from jupyter_collab_ai.identity.pages import JoinPage, registration_of
+from jupyter_collab_ai.identity.passwords import MAX_LENGTH
+from jupyter_collab_ai.identity.ports import Invitations
+from jupyter_collab_ai.identity.service import Identity
+from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.requests import Body, Query
+
+Text = Annotated[str, StringConstraints(max_length=256)]
+#: Longer ones are refused with a sentence of their own; this only bounds the work.
+Password = Annotated[str, StringConstraints(max_length=16 * MAX_LENGTH)]
+DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+def _printable(text: str | None) -> str | None:
+    if text is not None and not text.isprintable():
+        raise ValueError("This has characters that can't be shown")
+    return text
+
+
+class RegisterBody(Body):
+    """A new account."""
+
+    username: Text
+    password: Password
+    display_name: DisplayName | None = None
+    email: Email | None = None
+    invitation: Text | None = None
+
+    _display_name = field_validator("display_name")(_printable)
+
+
+class LoginBody(Body):
+    """A name and a password."""
+
+    username: Text
+    password: Password
+
+
+class RefreshBody(Body):
+    """A refresh token."""
+
+    refresh_token: Text
+
+
+class MeBody(Body):
+    """What is to change of one's own account."""
+
+    display_name: DisplayName | None = None
+    email: Email | None = None
+    color: Text | None = None
+
+    _display_name = field_validator("display_name")(_printable)
+
+
+class PasswordBody(Body):
+    """The old password and the new one."""
+
+    current_password: Password
+    new_password: Password
+
+
+class UserBody(Body):
+    """What is to change of an account."""
+
+    is_admin: bool | None = None
+    is_active: bool | None = None
+
+
+class UsersQuery(Query):
+    """Which accounts are wanted."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    after: Annotated[str, StringConstraints(max_length=64)] | None = None
+    query: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class NoQuery(Query):
+    """A call that takes no parameters."""
+
+
+class IdentityHandler(ApiHandler):
+    """Base: gives the service."""
+
+    def initialize(self, identity: Identity) -> None:
+        """Get what the handler works with."""
+        self.identity = identity
+
+    @property
+    def user_agent(self) -> str | None:
+        """What the client calls itself."""
+        agent = self.request.headers.get("User-Agent")
+        return None if agent is None else str(agent)
+
+
+class PublicHandler(IdentityHandler):
+    """Base of calls for who has no identity yet: credentials that come along are ignored.
+
+    They need no XSRF token, since they act for nobody, and take JSON alone, which pages of
+    other sites can't send unasked.
+    """
+
+    async def prepare(self) -> None:
+        """Check the host, and ask for nobody."""
+        if not self.check_host():
+            self.send_error(403)
+
+    def check_xsrf_cookie(self) -> None:
+        """Ask for none."""
+
+
+class RegisterHandler(PublicHandler):
+    """``/register``."""
+
+    @allow_unauthenticated
+    async def post(self) -> None:
+        """Make an account."""
+        body = self.read_body(RegisterBody)
+        user = await self.identity.register(
+            username=body.username,
+            password=body.password,
+            display_name=body.display_name,
+            email=body.email,
+            invitation=body.invitation,
+            registration=registration_of(self),
+            address=self.address,
+        )
+        self.write_json(user.as_json(), 201)
+
+
+class LoginHandler(PublicHandler):
+    """``/login``."""
+
+    @allow_unauthenticated
+    async def post(self) -> None:
+        """Sign in."""
+        body = self.read_body(LoginBody)
+        user, login = await self.identity.login(
+            body.username, body.password, address=self.address, user_agent=self.user_agent
+        )
+        self.write_json(await self.identity.issue(user, login))
+
+
+class RefreshHandler(PublicHandler):
+    """``/token/refresh``."""
+
+    @allow_unauthenticated
+    async def post(self) -> None:
+        """Give new tokens for old ones."""
+        body = self.read_body(RefreshBody)
+        self.write_json(await self.identity.refresh(body.refresh_token))
+
+
+class LogoutHandler(IdentityHandler):
+    """``/logout``."""
+
+    async def post(self) -> None:
+        """End this login."""
+        await self.identity.logout(self.principal)
+        self.no_content()
+
+
+class MeHandler(IdentityHandler):
+    """``/me``."""
+
+    async def get(self) -> None:
+        """Show one's account."""
+        self.read_query(NoQuery)
+        self.write_json((await self.identity.me(self.principal)).as_json())
+
+    async def patch(self) -> None:
+        """Change one's account."""
+        body = self.read_body(MeBody)
+        changes = body.model_dump(exclude_unset=True)
+        # Only an e-mail address can be taken back; the others always have a value.
+        changes = {
+            name: value for name, value in changes.items() if value is not None or name == "email"
+        }
+        self.write_json((await self.identity.change_me(self.principal, changes)).as_json())
+
+
+class PasswordHandler(IdentityHandler):
+    """``/me/password``."""
+
+    async def put(self) -> None:
+        """Change one's password."""
+        body = self.read_body(PasswordBody)
+        await self.identity.change_password(
+            self.principal, body.current_password, body.new_password, address=self.address
+        )
+        self.no_content()
+
+
+class LoginListHandler(IdentityHandler):
+    """``/me/logins``."""
+
+    async def get(self) -> None:
+        """List one's logins."""
+        self.read_query(NoQuery)
+        self.write_json({"items": await self.identity.logins(self.principal)})
+
+
+class LoginEndHandler(IdentityHandler):
+    """``/me/logins/{id}``."""
+
+    async def delete(self, login_id: str) -> None:
+        """End one of them."""
+        await self.identity.end_login(self.principal, login_id)
+        self.no_content()
+
+
+class AdminHandler(IdentityHandler):
+    """Base of what admins do with accounts."""
+
+    def require_admin(self) -> None:
+        """Refuse who is no admin; the gate does, too.
+
+        Raises:
+            AdminRequired: They are not.
+        """
+        if not self.principal.is_admin:
+            raise AdminRequired("Only an admin of this server may do this.")
+
+
+class UserListHandler(AdminHandler):
+    """``/users``."""
+
+    async def get(self) -> None:
+        """List accounts."""
+        self.require_admin()
+        query = self.read_query(UsersQuery)
+        self.write_json(
+            await self.identity.users(limit=query.limit, after=query.after, query=query.query)
+        )
+
+
+class UserHandler(AdminHandler):
+    """``/users/{username}``."""
+
+    async def get(self, username: str) -> None:
+        """Show an account."""
+        self.require_admin()
+        self.write_json((await self.identity.user(username)).as_json())
+
+    async def patch(self, username: str) -> None:
+        """Change an account."""
+        self.require_admin()
+        body = self.read_body(UserBody)
+        user = await self.identity.change_user(
+            username, is_admin=body.is_admin, is_active=body.is_active
+        )
+        self.write_json(user.as_json())
+
+    async def delete(self, username: str) -> None:
+        """Delete an account."""
+        self.require_admin()
+        await self.identity.delete_user(username)
+        self.no_content()
+
+
+def handlers(
+    url: Callable[[str], str], identity: Identity, invitations: Invitations
+) -> list[tuple[Any, ...]]:
+    """Return the rules of these calls."""
+    services = {"identity": identity}
+    return [
+        (url("register"), RegisterHandler, services),
+        (url("login"), LoginHandler, services),
+        (url("token/refresh"), RefreshHandler, services),
+        (url("logout"), LogoutHandler, services),
+        (url("me"), MeHandler, services),
+        (url("me/password"), PasswordHandler, services),
+        (url("me/logins"), LoginListHandler, services),
+        (url("me/logins/([^/]+)"), LoginEndHandler, services),
+        (url("users"), UserListHandler, services),
+        (url("users/([^/]+)"), UserHandler, services),
+        (url("join"), JoinPage, {"invitations": invitations}),
+    ]

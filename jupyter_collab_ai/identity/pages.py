@@ -1,0 +1,339 @@
+"""The pages where people sign in, register, join and sign out. They need no JavaScript."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Protocol, cast
+from urllib.parse import quote, urlencode, urlsplit
+
+import jinja2
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.utils import url_escape, url_path_join
+from tornado.web import RequestHandler
+
+from jupyter_collab_ai.errors import (
+    CollabError,
+    FieldError,
+    InvalidRequest,
+    NotAuthenticated,
+    RegistrationClosed,
+)
+from jupyter_collab_ai.identity.ports import Invitations
+from jupyter_collab_ai.identity.registration import Registration, registration_for
+from jupyter_collab_ai.identity.service import Identity, same_token
+from jupyter_collab_ai.identity.store import Login, User
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.web.errors import headers_of, status_of
+
+#: Nothing but the page itself and its own style; forms go to this server only.
+CSP = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the environment of this package's own pages; everything in them is escaped."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("jupyter_collab_ai.identity"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def local_url(text: str | None, base_url: str) -> str | None:
+    """Return ``text`` if it is a place on this server, else None.
+
+    Browsers take a backslash for a slash and skip control characters, so whatever has one
+    is no place on this server.
+    """
+    if not text or "\\" in text or any(ord(character) <= 0x20 for character in text):
+        return None
+    parts = urlsplit(text)
+    if parts.scheme or parts.netloc or not parts.path.startswith(base_url):
+        return None
+    return None if parts.path.startswith("//") else text
+
+
+class Provider(Protocol):
+    """What the pages ask of the identity provider."""
+
+    identity: Identity | None
+    token: str
+
+    def remember(self, handler: RequestHandler, user: User, login: Login) -> None:
+        """Set the login cookie."""
+        ...
+
+    def forget(self, handler: RequestHandler) -> None:
+        """Clear the login cookie."""
+        ...
+
+
+class Page(JupyterHandler):
+    """Base of the pages."""
+
+    @property
+    def provider(self) -> Provider:
+        """What sets the cookies."""
+        return cast(Provider, self.identity_provider)
+
+    @property
+    def identity(self) -> Identity:
+        """Accounts and logins."""
+        identity = self.provider.identity
+        if identity is None:
+            raise NotAuthenticated("The server is starting; try again in a moment.")
+        return identity
+
+    @property
+    def principal(self) -> Principal | None:
+        """Who is signed in already."""
+        found = getattr(self.current_user, "principal", None)
+        return found if isinstance(found, Principal) else None
+
+    @property
+    def next_url(self) -> str | None:
+        """Where the person wanted to go."""
+        return local_url(self.get_argument("next", ""), self.base_url)
+
+    def home_url(self, username: str) -> str:
+        """Return where somebody goes who wanted nothing in particular: their own workspace."""
+        return url_path_join(self.base_url, "lab", "workspaces", url_escape(username))
+
+    def page_url(self, name: str, **query: str | None) -> str:
+        """Return the URL of another page."""
+        given = {key: value for key, value in query.items() if value}
+        return url_path_join(self.base_url, name) + ("?" + urlencode(given) if given else "")
+
+    def registration(self) -> Registration:
+        """Return who may register by this request."""
+        return registration_of(self)
+
+    def show(self, template: str, *, error: CollabError | None = None, **values: Any) -> None:
+        """Show a page, with what went wrong beside the fields that it is about."""
+        if error is not None:
+            self.set_status(status_of(error))
+            for name, value in headers_of(error).items():
+                if name != "WWW-Authenticate":  # would make the browser ask by itself
+                    self.set_header(name, value)
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Referrer-Policy", "same-origin")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        fields = {} if error is None else {item.field: item.message for item in error.errors}
+        page = environment().get_template(template)
+        self.finish(
+            page.render(
+                xsrf=self.xsrf_token.decode(),
+                next=self.next_url or "",
+                message="" if error is None or fields else error.message,
+                fields=fields,
+                **values,
+            )
+        )
+
+    def set_default_headers(self) -> None:
+        """Set the policy of these pages in place of Jupyter's."""
+        super().set_default_headers()
+        self.set_header("Content-Security-Policy", CSP)
+
+    def user_agent(self) -> str | None:
+        """Return what the browser calls itself."""
+        agent = self.request.headers.get("User-Agent")
+        return None if agent is None else str(agent)
+
+
+def registration_of(handler: JupyterHandler) -> Registration:
+    """Return who may register by the request of ``handler``."""
+    request = handler.request
+    configured = handler.settings.get("collab_registration")
+    return registration_for(
+        None if configured is None else Registration(configured),
+        listens_on=str(handler.settings.get("collab_listens_on", "")),
+        peer=str(request.remote_ip or ""),
+        host=str(request.host or ""),
+        headers=list(request.headers),
+    )
+
+
+class LoginPage(Page):
+    """``/login``."""
+
+    @allow_unauthenticated
+    async def get(self) -> None:
+        """Show the form, or go on where somebody is signed in already."""
+        principal = self.principal
+        if principal is not None and self.next_url:
+            self.redirect(self.next_url)
+            return
+        self._show("")
+
+    @allow_unauthenticated
+    async def post(self) -> None:
+        """Sign in with a password, or with Jupyter's own token."""
+        username = self.get_body_argument("username", "")
+        password = self.get_body_argument("password", "", strip=False)
+        address = self.request.remote_ip or ""
+        identity = self.identity
+        try:
+            if same_token(password.strip(), self.provider.token):
+                user, login = await identity.login_starter(
+                    address=address, user_agent=self.user_agent()
+                )
+            else:
+                user, login = await identity.login(
+                    username, password, address=address, user_agent=self.user_agent()
+                )
+        except CollabError as error:
+            self._show(username, error)
+            return
+        self.provider.remember(self, user, login)
+        self.redirect(self.next_url or self.home_url(user.username))
+
+    def _show(self, username: str, error: CollabError | None = None) -> None:
+        self.show(
+            "login.html",
+            error=error,
+            username=username,
+            action=self.page_url("login", next=self.next_url),
+            register_url=(
+                None
+                if self.registration() is Registration.CLOSED
+                else self.page_url("register", next=self.next_url)
+            ),
+        )
+
+
+class RegisterPage(Page):
+    """``/register``."""
+
+    @allow_unauthenticated
+    async def get(self) -> None:
+        """Show the form."""
+        self._show()
+
+    @allow_unauthenticated
+    async def post(self) -> None:
+        """Register, and sign in."""
+        password = self.get_body_argument("password", "", strip=False)
+        address = self.request.remote_ip or ""
+        identity = self.identity
+        try:
+            if password != self.get_body_argument("password_again", "", strip=False):
+                raise _differ()
+            user = await identity.register(
+                username=self.get_body_argument("username", ""),
+                password=password,
+                display_name=self.get_body_argument("display_name", "")[:128] or None,
+                email=None,
+                invitation=self._invitation() or None,
+                registration=self.registration(),
+                address=address,
+            )
+            user, login = await identity.login(
+                user.username, password, address=address, user_agent=self.user_agent()
+            )
+        except CollabError as error:
+            self._show(error)
+            return
+        self.provider.remember(self, user, login)
+        self.redirect(self.next_url or self.home_url(user.username))
+
+    def _invitation(self) -> str:
+        """Return the secret of the link by which the person came."""
+        query = urlsplit(self.next_url or "").query
+        for item in query.split("&"):
+            name, _, value = item.partition("=")
+            if name == "invitation":
+                return value
+        return ""
+
+    def _show(self, error: CollabError | None = None) -> None:
+        closed = self.registration() is Registration.CLOSED or (
+            self.registration() is Registration.INVITE and not self._invitation()
+        )
+        if closed and error is None:
+            error = RegistrationClosed(
+                "You need an invitation to register here; ask whoever shares with you for a link."
+            )
+        self.show(
+            "register.html",
+            error=error,
+            closed=closed,
+            username=self.get_body_argument("username", ""),
+            display_name=self.get_body_argument("display_name", ""),
+            action=self.page_url("register", next=self.next_url),
+            login_url=self.page_url("login", next=self.next_url),
+        )
+
+
+class LogoutPage(Page):
+    """``/logout``."""
+
+    @allow_unauthenticated
+    async def get(self) -> None:
+        """End the login, and show that it is so.
+
+        By a link, as Jupyter has it. Another site could follow it too, which ends a login
+        and does no more.
+        """
+        principal = self.principal
+        if principal is not None:
+            await self.identity.logout(principal)
+        self.provider.forget(self)
+        self.show("logout.html", login_url=self.page_url("login"))
+
+
+class JoinPage(Page):
+    """``/collab-ai/join``: an invitation, for a person in a browser."""
+
+    def initialize(self, invitations: Invitations) -> None:
+        """Get what the handler works with."""
+        self.invitations = invitations
+
+    @allow_unauthenticated
+    async def get(self) -> None:
+        """Show who invites to what; who is not signed in does that first."""
+        secret = self.get_query_argument("invitation", "")
+        try:
+            found = await self.invitations.check(secret)
+        except CollabError as error:
+            self.show("join.html", error=error, found=None, me=None, **self._links(secret))
+            return
+        me = None if self.principal is None else self.principal.display_name
+        self.show("join.html", found=found, me=me, **self._links(secret))
+
+    @allow_unauthenticated
+    async def post(self) -> None:
+        """Become a member, and go to what is shared."""
+        secret = self.get_query_argument("invitation", "")
+        principal = self.principal
+        if principal is None:
+            self.redirect(self._links(secret)["login_url"])
+            return
+        try:
+            session = await self.invitations.accept(
+                principal, secret, address=self.request.remote_ip
+            )
+        except CollabError as error:
+            self.show("join.html", error=error, found=None, me=None, **self._links(secret))
+            return
+        path = quote(str(session["path"]), safe="/")
+        self.redirect(url_path_join(self.home_url(principal.username), "tree", path))
+
+    def _links(self, secret: str) -> dict[str, Any]:
+        here = self.page_url("collab-ai/join", invitation=secret)
+        return {
+            "action": here,
+            "login_url": self.page_url("login", next=here),
+            "register_url": self.page_url("register", next=here),
+            "home": self.base_url,
+        }
+
+
+def _differ() -> CollabError:
+    sentence = "The two passwords differ."
+    return InvalidRequest(sentence, errors=[FieldError("password_again", sentence)])

@@ -1,0 +1,223 @@
+"""Jupyter's identity provider: tells for each request of the whole server whose it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from jupyter_server.auth import IdentityProvider, User
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
+
+from jupyter_collab_ai.errors import CollabError, NotAuthenticated
+from jupyter_collab_ai.identity import store
+from jupyter_collab_ai.identity.names import initials_of
+from jupyter_collab_ai.identity.pages import LoginPage, LogoutPage, RegisterPage
+from jupyter_collab_ai.identity.service import Identity, same_token
+from jupyter_collab_ai.identity.tokens import LOGIN_LIFETIME
+from jupyter_collab_ai.principal import Credential, Principal
+
+#: The prefix of the WebSocket subprotocol that carries an access token.
+SUBPROTOCOL_PREFIX = "bearer."
+_ATTRIBUTE = "_collab_user"
+
+
+@dataclass
+class CollabUser(User):
+    """A user as Jupyter knows them, with who they are to us."""
+
+    principal: Principal | None = None
+
+
+class CollabIdentityProvider(IdentityProvider):
+    """Accounts of our own, by access token, login cookie or Jupyter's own token."""
+
+    #: Set by ``app.py`` before the server listens; until then nobody is anybody.
+    identity: Identity | None = None
+
+    async def get_user(self, handler: RequestHandler) -> CollabUser | None:
+        """Return who sent a request, or None.
+
+        Where a credential came that is no good, ``handler.collab_auth_error`` says why. One
+        that is no good never falls back to another: a client has to know.
+        """
+        known = getattr(handler, _ATTRIBUTE, None)
+        if known is not None:
+            assert isinstance(known, CollabUser)
+            return known
+        try:
+            principal = await self._principal(handler)
+        except CollabError as error:
+            handler.collab_auth_error = error  # type: ignore[attr-defined]
+            return None
+        if principal is None:
+            return None
+        user = as_user(principal)
+        setattr(handler, _ATTRIBUTE, user)
+        # Asked by upstream's check of XSRF tokens, which only cookies need.
+        handler._token_authenticated = (  # type: ignore[attr-defined]
+            principal.credential is not Credential.COOKIE
+        )
+        return user
+
+    async def _principal(self, handler: RequestHandler) -> Principal | None:
+        identity = self.identity
+        if identity is None:
+            return None
+        authorization = handler.request.headers.get("Authorization")
+        if authorization is not None:
+            scheme, _, credential = authorization.strip().partition(" ")
+            credential = credential.strip()
+            if scheme.lower() == "bearer":
+                return await identity.authenticate(credential, Credential.BEARER)
+            if scheme.lower() == "token":
+                if same_token(credential, self.token):
+                    return await identity.authenticate_starter()
+                raise NotAuthenticated("This is not the token of this server.")
+        subprotocol = _bearer_of(handler)
+        if subprotocol is not None:
+            return await identity.authenticate(subprotocol, Credential.BEARER)
+        if await self._exchange(handler, identity):
+            return None
+        cookie = handler.get_cookie(self.get_cookie_name(handler))
+        if cookie:
+            return await identity.authenticate(cookie, Credential.COOKIE)
+        return None
+
+    async def _exchange(self, handler: RequestHandler, identity: Identity) -> bool:
+        """Exchange ``?token=`` for the login cookie, and redirect to the URL without it.
+
+        Returns whether that was done, for then the request is answered.
+        """
+        given = [value for name, value in parse_qsl(handler.request.query) if name == "token"]
+        if not given or handler.request.method != "GET" or isinstance(handler, WebSocketHandler):
+            return False
+        if same_token(given[0], self.token):
+            user, login = await identity.login_starter(
+                address=handler.request.remote_ip or "",
+                user_agent=handler.request.headers.get("User-Agent"),
+            )
+            self.remember(handler, user, login)
+        # A wrong one goes too, so that it is not left in the address bar.
+        handler.redirect(without_token(handler.request.path, handler.request.query))
+        return True
+
+    # ------------------------------------------------------------ cookies
+
+    def remember(self, handler: RequestHandler, user: store.User, login: store.Login) -> None:
+        """Set the login cookie."""
+        assert self.identity is not None
+        handler.set_cookie(
+            self.get_cookie_name(handler),
+            self.identity.cookie(user, login),
+            expires_days=LOGIN_LIFETIME.days,
+            **self._cookie_options(handler),
+        )
+
+    def forget(self, handler: RequestHandler) -> None:
+        """Clear the login cookie."""
+        handler.clear_cookie(self.get_cookie_name(handler), path=self._cookie_path(handler))
+
+    def get_cookie_name(self, handler: RequestHandler) -> str:
+        """Return the name of the login cookie, another one for each port of a host."""
+        if self.cookie_name:
+            return str(self.cookie_name)
+        return "collab-ai-" + re.sub(r"[^A-Za-z0-9]", "-", handler.request.host)
+
+    def _cookie_options(self, handler: RequestHandler) -> dict[str, Any]:
+        secure = self.secure_cookie
+        if secure is None:
+            secure = handler.request.protocol == "https"
+        options = {"httponly": True, "samesite": "Lax", "path": self._cookie_path(handler)}
+        options.update(self.cookie_options)
+        if secure:
+            options["secure"] = True
+        return options
+
+    @staticmethod
+    def _cookie_path(handler: RequestHandler) -> str:
+        return str(handler.settings.get("base_url", "/"))
+
+    # ------------------------------------------------------------ what Jupyter asks
+
+    def is_token_authenticated(self, handler: RequestHandler) -> bool:
+        """Return whether a request carries a credential that no other site can make it send."""
+        return bool(getattr(handler, "_token_authenticated", False))
+
+    def should_check_origin(self, handler: RequestHandler) -> bool:
+        """Return whether the origin of a request matters: where a cookie may have come along."""
+        return not self.is_token_authenticated(handler)
+
+    def identity_model(self, user: User) -> dict[str, Any]:
+        """Return what ``/api/me`` says of a user."""
+        return {
+            "username": user.username,
+            "name": user.name,
+            "display_name": user.display_name,
+            "initials": user.initials,
+            "avatar_url": user.avatar_url,
+            "color": user.color,
+        }
+
+    @property
+    def auth_enabled(self) -> bool:
+        """Always: there is no server of ours without accounts."""
+        return True
+
+    @property
+    def login_available(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def logout_available(self) -> bool:
+        """Always."""
+        return True
+
+    def get_handlers(self) -> list[tuple[str, object]]:
+        """Return the pages where people sign in and out."""
+        return [("/login", LoginPage), ("/logout", LogoutPage), ("/register", RegisterPage)]
+
+    def validate_security(self, app: Any, ssl_options: dict[str, Any] | None = None) -> None:
+        """Warn where passwords would go over a network in the clear."""
+        if not app.ip or (ssl_options is None and app.ip in ("0.0.0.0", "::")):  # noqa: S104
+            self.log.warning(
+                "The server listens on all addresses without TLS; "
+                "put it behind a proxy that encrypts, or set ServerApp.certfile."
+            )
+
+
+def as_user(principal: Principal) -> CollabUser:
+    """Return a principal as Jupyter knows users."""
+    return CollabUser(
+        username=principal.username,
+        name=principal.display_name,
+        display_name=principal.display_name,
+        initials=initials_of(principal.display_name),
+        color=principal.color,
+        principal=principal,
+    )
+
+
+def without_token(path: str, query: str) -> str:
+    """Return a local URL without the parameter ``token``."""
+    kept = [
+        (name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "token"
+    ]
+    # Two slashes at the front would name another host.
+    local = "/" + path.lstrip("/\\")
+    return local + ("?" + urlencode(kept) if kept else "")
+
+
+def _bearer_of(handler: RequestHandler) -> str | None:
+    """Return the access token that a browser's WebSocket offers as a subprotocol."""
+    if not isinstance(handler, WebSocketHandler):
+        return None
+    offered = handler.request.headers.get("Sec-WebSocket-Protocol", "")
+    for item in offered.split(","):
+        name = item.strip()
+        if name.startswith(SUBPROTOCOL_PREFIX):
+            return name[len(SUBPROTOCOL_PREFIX) :]
+    return None
