@@ -63,6 +63,8 @@ class Fix:
     verified: bool = False
     #: Whoever offers it says that it keeps the meaning of the code.
     safe: bool = False
+    #: A model wrote it, not the analyzer whose finding it may belong to.
+    by_model: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the contract has it."""

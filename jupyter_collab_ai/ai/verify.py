@@ -70,17 +70,17 @@ async def _verified(
     if copy.parts == snapshot.parts:
         return None
     after = await analyzers.analyze(copy)
-    if finding.source == MODEL and after.meaning and after.meaning == before.meaning:
+    if fix.by_model and after.meaning and after.meaning == before.meaning:
         # Only comments or spaces are changed: that fixes nothing.
         return None if after.parses else replace(fix, verified=False)
-    agreed = fix.safe or confirmed or finding.source == MODEL
+    agreed = fix.safe or fix.by_model or confirmed
     verified = (
         agreed
         and after.parses is True
         and not after.failures
         and _is_gone(finding, snapshot, copy, before, after)
         and not Counter(map(_kind, after.findings)) - Counter(map(_kind, before.findings))
-        and (finding.source != MODEL or before.names <= after.names)
+        and (not fix.by_model or before.names <= after.names)
     )
     return replace(fix, verified=verified)
 

@@ -98,6 +98,8 @@ class Held:
         self.lease = lease
         #: Set once the lease was broken or could not be renewed in time.
         self.lost = asyncio.Event()
+        #: Whether something was, or is just being, written under it.
+        self.spent = False
 
     def spend(self, tx: Tx) -> None:
         """End the lease in the transaction that records what was written under it.
@@ -116,6 +118,8 @@ class Held:
         ).one_or_none()
         if gone is None:
             raise LeaseLost
+        # Its end, which is heard of next, is no loss.
+        self.spent = True
         _notify(tx, self.lease)
 
 
@@ -299,6 +303,15 @@ class Leases:
 
         return await self._database.read(read)
 
+    async def anything_expired(self) -> bool:
+        """Tell whether there are leases of servers that have died."""
+
+        def read(tx: Tx) -> bool:
+            expired = select(locks.c.id).where(locks.c.expires_at <= tx.now()).limit(1)
+            return tx.execute(expired).first() is not None
+
+        return await self._database.read(read)
+
     async def sweep(self) -> int:
         """Remove the leases of servers that have died; returns how many there were."""
         return await self._database.write(lambda tx: _sweep(tx, tx.now()))
@@ -321,7 +334,8 @@ class Leases:
                     continue
                 renewed = False
             if not renewed:
-                held.lost.set()
+                if not held.spent:
+                    held.lost.set()
                 return
             ends = begun + self._ttl * 0.8
 
@@ -343,7 +357,7 @@ class Leases:
         with contextlib.suppress(DatabaseUnavailable):
             stands = await self.find(lock_id)
             held = self._held.get(lock_id)
-            if stands is None and held is not None:
+            if stands is None and held is not None and not held.spent:
                 held.lost.set()
 
 

@@ -250,7 +250,7 @@ operations = Table(
     Column("prompt_tokens", Integer, nullable=False, server_default=text("0")),
     Column("completion_tokens", Integer, nullable=False, server_default=text("0")),
     Column("cost", Float(53)),
-    #: What is needed to take an applied result back.
+    #: What is needed to write a kept result, or to take an applied one back, as JSON.
     Column("undo", LargeBinary),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),

@@ -1,0 +1,302 @@
+"""Reading what a model answers: strict about what it means, patient about its form."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from jupyter_collab_ai.ai.edits import find_all, find_quote
+from jupyter_collab_ai.ai.findings import MODEL, Category, Edit, Finding, Fix, Severity
+from jupyter_collab_ai.ai.locations import NoSuchPlace, Span, visible
+from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
+
+#: What a model says can never be as sure as what a parser says.
+MOST_CONFIDENCE = 0.85
+#: A place that was told by its number alone may well be wrong.
+UNQUOTED_CONFIDENCE = 0.4
+MOST_FINDINGS = 50
+
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_NUMBERED = re.compile(r"^ *\d+\| ?")
+_FENCE = re.compile(
+    r"^(?P<indent> {0,3})(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)\n"
+    r"(?P<code>.*?)"
+    r"^(?P=indent) {0,3}(?P=fence)[`~]*[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+_OPEN_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
+
+
+M = TypeVar("M", bound=BaseModel)
+E = TypeVar("E", Category, Severity)
+
+
+class Unusable(ValueError):
+    """The answer is not what was asked for; the message tells the model what is wrong."""
+
+
+# ---------------------------------------------------------------- a review
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class ReviewFix(_Lenient):
+    """A change that the model proposes, as text to be found and what takes its place."""
+
+    description: str = Field(default="", max_length=2000)
+    search: str = Field(
+        validation_alias=AliasChoices("search", "old", "before", "find"), max_length=50_000
+    )
+    replace: str = Field(
+        validation_alias=AliasChoices("replace", "new", "after", "replacement"), max_length=50_000
+    )
+
+
+class ReviewFinding(_Lenient):
+    """One fault, as the model tells it."""
+
+    title: str = Field(validation_alias=AliasChoices("title", "name", "message"), min_length=1)
+    explanation: str = Field(
+        default="", validation_alias=AliasChoices("explanation", "description", "detail", "why")
+    )
+    category: str = Field(default="bug", validation_alias=AliasChoices("category", "type", "kind"))
+    severity: str = "warning"
+    cell: int | str | None = Field(
+        default=None, validation_alias=AliasChoices("cell", "cell_id", "cell_number")
+    )
+    line: int | None = Field(
+        default=None, validation_alias=AliasChoices("line", "line_number", "start_line", "lineno")
+    )
+    quote: str = Field(
+        default="", validation_alias=AliasChoices("quote", "code", "snippet", "text", "excerpt")
+    )
+    confidence: float = 0.5
+    cwe: str | None = None
+    fix: ReviewFix | None = None
+
+    @field_validator("fix", mode="before")
+    @classmethod
+    def _fix_or_none(cls, value: object) -> object:
+        # A fix of another form costs the fix, not the finding.
+        try:
+            return ReviewFix.model_validate(value)
+        except ValidationError:
+            return None
+
+    @field_validator("quote", "explanation", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return "" if value is None else value
+
+
+class Assessment(_Lenient):
+    """What the model thinks of a finding of an analyzer."""
+
+    finding: str
+    verdict: str
+    reason: str = ""
+    fix_is_right: bool | None = None
+
+
+@dataclass(frozen=True)
+class Review:
+    """What the model answered, as far as it can be understood."""
+
+    summary: str
+    findings: tuple[ReviewFinding, ...]
+    assessments: tuple[Assessment, ...]
+
+
+def parse_review(answer: str) -> Review:
+    """Read the answer to :func:`~.prompts.review`; findings that make no sense are left out.
+
+    Raises:
+        Unusable: It is not the JSON that was asked for.
+    """
+    data = _json(answer)
+    if isinstance(data, list):
+        data = {"findings": data}
+    if not isinstance(data, Mapping):
+        raise Unusable("it has to be a JSON object.")
+    findings = next(
+        (data[key] for key in ("findings", "issues", "bugs", "problems") if key in data), None
+    )
+    if not isinstance(findings, list):
+        raise Unusable('it has no list "findings".')
+    summary = data.get("summary")
+    assessments = data.get("assessments")
+    return Review(
+        " ".join(summary.split())[:1000] if isinstance(summary, str) else "",
+        tuple(_valid(ReviewFinding, findings[:MOST_FINDINGS])),
+        tuple(_valid(Assessment, assessments[:200] if isinstance(assessments, list) else [])),
+    )
+
+
+def _json(answer: str) -> Any:
+    text = _THOUGHT.sub("", answer).strip()
+    fenced = _FENCE.search(f"{text}\n")
+    candidates = [text, *([fenced["code"]] if fenced else [])]
+    for opening, closing in ("{}", "[]"):
+        start, end = text.find(opening), text.rfind(closing)
+        if 0 <= start < end:
+            candidates.append(text[start : end + 1])
+    for candidate in candidates:
+        try:
+            return json.loads(candidate)
+        except (ValueError, RecursionError):
+            continue
+    raise Unusable("it can't be read as JSON.")
+
+
+def _valid(model: type[M], items: list[Any]) -> list[M]:
+    valid: list[M] = []
+    for item in items:
+        try:
+            valid.append(model.model_validate(item))
+        except ValidationError:
+            continue
+    return valid
+
+
+def place_finding(snapshot: DocumentSnapshot, told: ReviewFinding) -> Finding | None:
+    """Return a finding where its text really is, or None where there is no such text."""
+    parts = _parts(snapshot, told.cell)
+    quote = _unnumbered(told.quote)
+    confidence = told.confidence if math.isfinite(told.confidence) else 0.5
+    confidence = min(max(confidence, 0.0), MOST_CONFIDENCE)
+    if quote.strip():
+        found = find_quote(parts, quote, line=told.line) or find_quote(
+            snapshot.parts, quote, line=told.line
+        )
+        if found is None:
+            return None
+        part, span = found
+    else:
+        # Without a quote a number has to do, where there is such a line with something on it.
+        if told.line is None or len(parts) != 1:
+            return None
+        part = parts[0]
+        try:
+            span = part.lines.span(told.line)
+        except NoSuchPlace:
+            return None
+        if not span.of(part.source).strip():
+            return None
+        confidence = min(confidence, UNQUOTED_CONFIDENCE)
+    span = visible(part.source, span)
+    title = " ".join(told.title.split())[:200]
+    return Finding(
+        _member(Category, told.category, Category.BUG),
+        _member(Severity, told.severity, Severity.WARNING),
+        title,
+        told.explanation.strip()[:4000] or f"{title}.",
+        part.lines.location(span, part.cell_id),
+        MODEL,
+        confidence,
+        cwe=told.cwe if told.cwe and re.fullmatch(r"CWE-\d{1,5}", told.cwe) else None,
+        fix=_fix(part, span, told.fix),
+    )
+
+
+def _unnumbered(text: str) -> str:
+    """Take the line numbers away that the model was shown, where it has copied them too."""
+    lines = text.split("\n")
+    if not all(_NUMBERED.match(line) for line in lines if line.strip()):
+        return text
+    return "\n".join(_NUMBERED.sub("", line) for line in lines)
+
+
+def _parts(snapshot: DocumentSnapshot, cell: int | str | None) -> tuple[Part, ...]:
+    if not snapshot.is_notebook or cell is None:
+        return snapshot.parts
+    text = str(cell)
+    for number, part in enumerate(snapshot.parts, 1):
+        if text in (str(number), part.cell_id):
+            return (part,)
+    return snapshot.parts
+
+
+def _fix(part: Part, span: Span, told: ReviewFix | None) -> Fix | None:
+    if told is None:
+        return None
+    search, replace = _unnumbered(told.search), _unnumbered(told.replace)
+    if search == replace or not search.strip():
+        return None
+    places = find_all(part.source, search)
+    if len(places) > 1:
+        # The one that the finding is about, if it is one.
+        places = [place for place in places if place.start < span.end and span.start < place.end]
+    if len(places) != 1:
+        return None
+    description = " ".join(told.description.split())[:500] or "Replace the text"
+    edit = Edit(part.lines.location(places[0], part.cell_id), replace)
+    return Fix(description, (edit,), by_model=True)
+
+
+def _member(enum: type[E], value: str, default: E) -> E:
+    try:
+        return enum(value.strip().lower())
+    except ValueError:
+        return default
+
+
+# ---------------------------------------------------------------- code
+
+
+@dataclass(frozen=True)
+class Code:
+    """Code that a model wrote, and what it said about it."""
+
+    code: str
+    explanation: str
+    #: Whether it stood in a fenced block; bare text may also be no code at all.
+    fenced: bool
+
+
+def parse_code(answer: str, language: str) -> Code:
+    """Read an answer that is bare code or one fenced block.
+
+    Raises:
+        Unusable: It holds several blocks, or one that does not end.
+    """
+    text = _THOUGHT.sub("", answer).replace("\r\n", "\n")
+    blocks = list(_FENCE.finditer(f"{text}\n"))
+    if len(blocks) > 1:
+        tagged = [block for block in blocks if block["info"].strip().lower().startswith(language)]
+        if len(tagged) != 1:
+            raise Unusable("it holds several code blocks.")
+        blocks = tagged
+    if not blocks:
+        if _OPEN_FENCE.search(text):
+            raise Unusable("its code block does not end.")
+        code = text.strip("\n").rstrip()
+        if not code.strip():
+            raise Unusable("it is empty.")
+        return Code(f"{code}\n", "", fenced=False)
+    (block,) = blocks
+    code = block["code"].strip("\n").rstrip()
+    if not code.strip():
+        raise Unusable("its code block is empty.")
+    outside = f"{text[: block.start()]}\n{text[block.end() :]}"
+    if _OPEN_FENCE.search(outside) and len(list(_FENCE.finditer(outside))) == 0:
+        raise Unusable("a code block in it does not end.")
+    explanation = "\n".join(line.rstrip() for line in outside.strip().split("\n"))
+    return Code(f"{code}\n", explanation.strip()[:4000], fenced=True)
+
+
+def partial_code(text: str) -> str:
+    """Return what is code of an answer that is still growing, to be shown."""
+    opening = _OPEN_FENCE.search(text)
+    if opening is None:
+        return text
+    _, _, code = text[opening.start() :].partition("\n")
+    closing = _OPEN_FENCE.search(code)
+    return code if closing is None else code[: closing.start()]

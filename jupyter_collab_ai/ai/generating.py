@@ -1,0 +1,486 @@
+"""The generator on live documents: under the AI lock, in as one change, or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jupyter_collab_ai.ai import store
+from jupyter_collab_ai.ai.analyzers.service import Analyzers
+from jupyter_collab_ai.ai.board import LockBoard
+from jupyter_collab_ai.ai.debugger import Emit
+from jupyter_collab_ai.ai.findings import Edit
+from jupyter_collab_ai.ai.generator import Draft, Generator
+from jupyter_collab_ai.ai.guard import Guard, seq_of, while_held
+from jupyter_collab_ai.ai.model import Usage
+from jupyter_collab_ai.ai.placing import (
+    Moved,
+    NothingToDo,
+    Place,
+    SnapshotView,
+    Target,
+    default_target,
+    find_place,
+    freeze,
+    scope_now,
+    work_out,
+)
+from jupyter_collab_ai.ai.ports import Editor, Events, LiveDocument, LiveDocuments, View
+from jupyter_collab_ai.ai.preview import Preview
+from jupyter_collab_ai.ai.reach import reach, take_snapshot
+from jupyter_collab_ai.ai.regions import Region, is_torn, write_change
+from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
+from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
+from jupyter_collab_ai.ai.store import Kind, Operation, State
+from jupyter_collab_ai.errors import (
+    CollabError,
+    DocumentTooLarge,
+    ModelFailed,
+    ModelTimeout,
+    NotFound,
+    StaleDocument,
+)
+from jupyter_collab_ai.ids import OperationId, SessionId, UserId
+from jupyter_collab_ai.locks.leases import Held, LeaseLost, Wanted
+from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.sessions.roles import Capability
+from jupyter_collab_ai.sessions.service import Sessions
+from jupyter_collab_ai.sessions.store import note
+from jupyter_collab_ai.storage.database import Database, Tx
+
+log = logging.getLogger(__name__)
+
+#: Why a result was not written by itself.
+STALE = "stale_document"
+UNSOUND = "checks_failed"
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """What the generator is asked for."""
+
+    session_id: str
+    instructions: str
+    path: str | None = None
+    target: Target | None = None
+    apply: bool = True
+    context: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A document at one moment, and a place in it."""
+
+    snapshot: DocumentSnapshot
+    place: Place
+    frozen: SnapshotView
+
+    @property
+    def language(self) -> str:
+        """The language of the document."""
+        return self.snapshot.language
+
+
+class Generating:
+    """Runs the generator, writes its results and takes them back."""
+
+    def __init__(
+        self,
+        database: Database,
+        documents: LiveDocuments,
+        sessions: Sessions,
+        runner: Runner,
+        guard: Guard,
+        board: LockBoard,
+        generator: Generator,
+        analyzers: Analyzers,
+        events: Events,
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._sessions = sessions
+        self._runner = runner
+        self._guard = guard
+        self._board = board
+        self._generator = generator
+        self._analyzers = analyzers
+        self._events = events
+
+    async def generate(self, principal: Principal, request: GenerateRequest, emit: Emit) -> Result:
+        """Write code at a place of the live document, and return the generation.
+
+        Raises:
+            NotFound, RoleRequired: Who asks may not.
+            InvalidRequest: There is no such place.
+            Locked: Another operation is writing there.
+            DocumentTooLarge, RateLimited: It can't be done, or not now.
+            ModelNotConfigured, ModelFailed, ModelTimeout: There is no code.
+            OperationCancelled: Somebody cancelled it, or broke its lock.
+        """
+        session, path = await reach(
+            self._sessions, principal, request.session_id, request.path, Capability.GENERATE
+        )
+        self._generator.require()
+        async with self._documents.hold(path) as document:
+            prepared = await document.look(lambda view: _prepare(view, request.target))
+            run = Run(principal, session, path, document)
+            work = self._suggest if not request.apply else self._under_lock
+            return await self._runner.run(
+                run,
+                Kind.GENERATOR,
+                {
+                    "mode": prepared.place.mode.value,
+                    "apply": request.apply,
+                    "instructions": request.instructions[:2000],
+                },
+                emit,
+                work(run, prepared, request, emit),
+            )
+
+    async def _suggest(
+        self, run: Run, prepared: Prepared, request: GenerateRequest, emit: Emit
+    ) -> Result:
+        """Make a draft that is only kept; nothing is written, so nothing is locked."""
+        draft = await self._draft(prepared, request, emit, lambda _: None)
+        return await self._keep(run, prepared, draft, None)
+
+    async def _under_lock(
+        self, run: Run, prepared: Prepared, request: GenerateRequest, emit: Emit
+    ) -> Result:
+        def scope(view: View) -> Scope:
+            try:
+                return scope_now(view, prepared.place)
+            except Moved:
+                raise StaleDocument("The place where the code should go is gone.") from None
+
+        wanted = Wanted(
+            run.document.document_id,
+            run.session.id,
+            await run.document.look(scope),
+            run.id,
+            Kind.GENERATOR.value,
+            run.principal.user_id,
+            prepared.place.start,
+            prepared.place.end,
+        )
+        async with self._guard.hold(wanted, run.document, scope) as held:
+            emit("lock", await self._board.describe(held.lease))
+            try:
+                return await while_held(held, self._write(run, prepared, request, emit, held))
+            except LeaseLost:
+                raise cancelled() from None
+
+    async def _write(
+        self, run: Run, prepared: Prepared, request: GenerateRequest, emit: Emit, held: Held
+    ) -> Result:
+        preview = Preview(self._events, run.session.id, run.id, held.lease.id, run.path)
+        try:
+            draft = await self._draft(prepared, request, emit, preview.grow)
+            for may_ask_again in (True, False):
+                if not draft.sound:
+                    return await self._keep(run, prepared, draft, UNSOUND)
+                try:
+                    return await self._commit(run, prepared, draft, emit, held)
+                except Moved:
+                    if not may_ask_again:
+                        break
+                emit("progress", {"stage": "changed"})
+                before = prepared
+                try:
+                    prepared = await run.document.look(lambda view, b=before: _again(view, b))  # type: ignore[misc]
+                    draft = await self._draft(prepared, request, emit, preview.grow)
+                except (Moved, ModelFailed, ModelTimeout, DocumentTooLarge):
+                    break
+            return await self._keep(run, prepared, draft, STALE)
+        finally:
+            preview.end()
+
+    async def _draft(
+        self,
+        prepared: Prepared,
+        request: GenerateRequest,
+        emit: Emit,
+        on_text: Callable[[str], None],
+    ) -> Draft:
+        draft = await self._generator.run(
+            prepared.snapshot,
+            prepared.frozen,
+            prepared.place,
+            instructions=request.instructions,
+            context=request.context,
+            emit=emit,
+            on_text=on_text,
+        )
+        for check in draft.checks:
+            emit("check", check.as_json())
+        return draft
+
+    async def _commit(
+        self, run: Run, prepared: Prepared, draft: Draft, emit: Emit, held: Held
+    ) -> Result:
+        """Write a draft as one change, guarded in the transaction that records it.
+
+        Raises:
+            Moved: What it was made for has changed.
+            LeaseLost: It was cancelled, or the lease was broken.
+            RoleRequired, NotFound: Who asked may no longer write.
+        """
+        standing = await self._sessions.standing(run.principal, run.path)
+        standing.require(Capability.GENERATE)
+        emit("progress", {"stage": "writing"})
+        place, language = prepared.place, prepared.language
+        result: Result = {}
+
+        def write(editor: Editor) -> Region:
+            change = work_out(editor, place, draft.code, language)
+            result.update(_generation(run, draft, language, change.edits, applied=True))
+            return write_change(editor, change)
+
+        def record(tx: Tx) -> None:
+            held.spend(tx)
+            if not store.finish(
+                tx,
+                run.id,
+                State.DONE,
+                result=result,
+                inside={**_inside(prepared), "seq": seq_of(tx, run.document.document_id)},
+                model=draft.model,
+                usage=draft.usage,
+            ):
+                raise LeaseLost
+
+        try:
+            seq, region = await run.document.edit(
+                write, user_id=run.principal.user_id, fence=record
+            )
+        except NothingToDo:
+            return await self._keep(run, prepared, draft, None, applied=True)
+        self._watch_later(run.id, run.path, seq, region)
+        return result
+
+    async def _keep(
+        self,
+        run: Run,
+        prepared: Prepared,
+        draft: Draft,
+        reason: str | None,
+        *,
+        applied: bool = False,
+    ) -> Result:
+        """Note the end of an operation that has written nothing, and keep its draft.
+
+        Raises:
+            OperationCancelled: It was cancelled meanwhile.
+        """
+        result = _generation(
+            run, draft, prepared.language, draft.edits, applied=applied, reason=reason
+        )
+
+        def write(tx: Tx) -> bool:
+            return store.finish(
+                tx,
+                run.id,
+                State.DONE,
+                result=result,
+                inside=_inside(prepared),
+                model=draft.model,
+                usage=draft.usage,
+            )
+
+        if not await self._database.write(write):
+            raise cancelled()
+        return result
+
+    # ------------------------------------------------------------ results, later
+
+    async def apply(self, principal: Principal, operation: Operation, path: str) -> Result:
+        """Write a result that was kept as a suggestion.
+
+        Raises:
+            NotFound: There is no such result.
+            StaleDocument: The text that it was made for is gone, or it was written already.
+            Locked: Another operation is writing there.
+        """
+        kept = operation.result or {}
+        if kept.get("applied"):
+            raise StaleDocument("This result has been written already.")
+        if "place" not in operation.inside:
+            raise NotFound("This operation has no result to be written.")
+        try:
+            async with self._documents.hold(path) as document:
+                seq, region, result = await self._apply(principal, operation, kept, document, path)
+        except (Moved, NothingToDo):
+            raise StaleDocument(
+                "The text that this was made for is gone; ask the generator again."
+            ) from None
+        except LeaseLost:
+            raise cancelled() from None
+        self._watch_later(operation.id, path, seq, region)
+        return result
+
+    async def _apply(
+        self,
+        principal: Principal,
+        operation: Operation,
+        kept: Mapping[str, Any],
+        document: LiveDocument,
+        path: str,
+    ) -> tuple[int, Region, Result]:
+        place = Place.from_json(operation.inside["place"])
+        language, code = str(operation.inside["language"]), str(kept["code"])
+        result: Result = {**kept, "applied": True, "reason": None}
+
+        def write(editor: Editor) -> Region:
+            change = work_out(editor, place, code, language)
+            result["edits"] = [edit.as_json() for edit in change.edits]
+            return write_change(editor, change)
+
+        def record(tx: Tx, held: Held) -> None:
+            held.spend(tx)
+            inside = {**operation.inside, "seq": seq_of(tx, document.document_id)}
+            store.change_result(tx, operation.id, result, inside)
+            note(tx, principal, "operation_applied", **_about(operation, path))
+
+        wanted = Wanted(
+            document.document_id,
+            operation.session_id,
+            await document.look(lambda view: scope_now(view, place)),
+            operation.id,
+            Kind.GENERATOR.value,
+            principal.user_id,
+            place.start,
+            place.end,
+        )
+        async with self._guard.hold(wanted, document, lambda view: scope_now(view, place)) as held:
+            seq, region = await document.edit(
+                write, user_id=principal.user_id, fence=lambda tx: record(tx, held)
+            )
+        return seq, region, result
+
+    async def undo(self, principal: Principal, operation: Operation, path: str) -> Result:
+        """Take an applied result back as one step, and leave what people wrote since.
+
+        Raises:
+            StaleDocument: There is nothing left to take back.
+        """
+        kept = operation.result or {}
+        if not kept.get("applied") or "seq" not in operation.inside:
+            raise StaleDocument("This result is not in the document.")
+
+        def record(tx: Tx) -> None:
+            note(tx, principal, "operation_undone", **_about(operation, path))
+
+        async with self._documents.hold(path) as document:
+            return await self._take_back(
+                operation, document, principal.user_id, reason=None, record=record
+            )
+
+    async def _take_back(
+        self,
+        operation: Operation,
+        document: LiveDocument,
+        user_id: UserId,
+        *,
+        reason: str | None,
+        record: Callable[[Tx], None] = lambda _: None,
+    ) -> Result:
+        result: Result = {**(operation.result or {}), "applied": False, "reason": reason}
+        inside = {key: value for key, value in operation.inside.items() if key != "seq"}
+
+        def fence(tx: Tx) -> None:
+            store.change_result(tx, operation.id, result, inside)
+            record(tx)
+
+        if not await document.undo(operation.inside["seq"], user_id=user_id, fence=fence):
+            raise StaleDocument("There is nothing left of this result to be taken back.")
+        return result
+
+    def _watch_later(self, operation_id: OperationId, path: str, seq: int, region: Region) -> None:
+        self._runner.later(self._watch(operation_id, path, seq, region))
+
+    async def _watch(self, operation_id: OperationId, path: str, seq: int, region: Region) -> None:
+        """Take a change back where an edit that was in flight has torn it."""
+        try:
+            async with self._documents.hold(path) as document:
+                if not await is_torn(document, seq, region, self._analyzers):
+                    return
+                operation = await self._database.read(lambda tx: store.find(tx, operation_id))
+                if operation is None or operation.inside.get("seq") != seq:
+                    return  # somebody has taken it back
+                await self._take_back(operation, document, operation.user_id, reason=STALE)
+                self._tell_taken_back(operation.session_id, operation_id, path)
+        except CollabError as error:
+            log.info("What was written could not be watched: %s", error.message)
+        except Exception:
+            log.exception("What was written could not be watched.")
+
+    def _tell_taken_back(self, session_id: SessionId, operation_id: OperationId, path: str) -> None:
+        about = {"operation": operation_id, "path": path, "state": "taken_back", "text": ""}
+        self._events.publish(session_id, "preview", about)
+
+
+def _about(operation: Operation, path: str) -> dict[str, Any]:
+    return {
+        "session_id": operation.session_id,
+        "target": path[:256],
+        "detail": {"operation": operation.id},
+    }
+
+
+def _prepare(view: View, target: Target | None) -> Prepared:
+    snapshot = take_snapshot(view)
+    place = find_place(view, snapshot, target or default_target(snapshot))
+    return Prepared(snapshot, place, freeze(view, place, snapshot))
+
+
+def _again(view: View, before: Prepared) -> Prepared:
+    """Find a place once more, with what now stands there.
+
+    Raises:
+        Moved: It is gone.
+    """
+    snapshot = take_snapshot(view)
+    place = before.place
+    if place.scope is ScopeKind.DOCUMENT:
+        place = find_place(view, snapshot, Target(place.mode))
+    else:
+        if place.cell_id not in snapshot.cell_ids:
+            raise Moved
+        scope = scope_now(view, place)
+        source = snapshot.part(place.cell_id).source
+        end = len(source) if scope.kind is ScopeKind.CELL else scope.end
+        place = replace(place, expected=source[scope.start : end])
+    return Prepared(snapshot, place, freeze(view, place, snapshot))
+
+
+def _inside(prepared: Prepared) -> dict[str, Any]:
+    return {"place": prepared.place.as_json(), "language": prepared.language}
+
+
+def _generation(
+    run: Run,
+    draft: Draft,
+    language: str,
+    edits: tuple[Edit, ...],
+    *,
+    applied: bool,
+    reason: str | None = None,
+) -> Result:
+    return {
+        "operation_id": run.id,
+        "code": draft.code,
+        "language": language,
+        "explanation": draft.explanation,
+        "edits": [edit.as_json() for edit in edits],
+        "applied": applied,
+        "reason": reason,
+        "checks": [check.as_json() for check in draft.checks],
+        "model": draft.model,
+        "usage": (draft.usage or Usage()).as_json(),
+        "duration_ms": run.duration_ms,
+    }

@@ -1,0 +1,518 @@
+"""Where generated code goes: targets, and what they become on the text that is there now.
+
+Pure, except that anchors are made and read through a view of the live document.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from enum import Enum
+from typing import Any
+from uuid import uuid4
+
+from jupyter_collab_ai.ai.edits import find_unique, minimal
+from jupyter_collab_ai.ai.findings import Edit
+from jupyter_collab_ai.ai.languages import PYTHON
+from jupyter_collab_ai.ai.locations import Lines, Location, NoSuchPlace, Position, Span
+from jupyter_collab_ai.ai.ports import Editor, LiveCell, View
+from jupyter_collab_ai.ai.snapshot import CODE, DocumentSnapshot, Part
+from jupyter_collab_ai.errors import FieldError, InvalidRequest
+from jupyter_collab_ai.locks.leases import Lease
+from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
+from jupyter_collab_ai.rooms.textdiff import diff
+
+_CELL_MARK = re.compile(r"^# ?%%(?P<rest>.*)$")
+_DEFINES = re.compile(r"\s*(async\s+def|def|class|@)")
+
+
+class Mode(Enum):
+    """What is done with the code."""
+
+    APPEND = "append"
+    REPLACE_DOCUMENT = "replace_document"
+    REPLACE = "replace"
+    INSERT = "insert"
+    NEW_CELL = "new_cell"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where somebody wants code to go."""
+
+    mode: Mode
+    location: Location | None = None
+
+
+class Moved(Exception):
+    """The text that the code was made for is no longer there, or no longer that text."""
+
+
+class NothingToDo(Exception):
+    """The document holds already what was to be written."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where code goes, in a form that survives edits and restarts."""
+
+    mode: Mode
+    scope: ScopeKind
+    cell_id: str | None = None
+    start: bytes | None = None
+    end: bytes | None = None
+    #: What the model was shown in the scope.
+    expected: str = ""
+    #: The cell that is to be made, for :attr:`Mode.NEW_CELL`.
+    new_cell_id: str | None = None
+    #: All cells that the model was shown, where the whole notebook is replaced.
+    cells: tuple[tuple[str, str, str], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return {
+            "mode": self.mode.value,
+            "scope": self.scope.value,
+            "cell_id": self.cell_id,
+            "start": _text(self.start),
+            "end": _text(self.end),
+            "expected": self.expected,
+            "new_cell_id": self.new_cell_id,
+            "cells": [list(cell) for cell in self.cells],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Place:
+        """Return what :meth:`as_json` made JSON of."""
+        return cls(
+            Mode(data["mode"]),
+            ScopeKind(data["scope"]),
+            data["cell_id"],
+            _raw(data["start"]),
+            _raw(data["end"]),
+            data["expected"],
+            data["new_cell_id"],
+            tuple((one, two, three) for one, two, three in data["cells"]),
+        )
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode()
+
+
+def _raw(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
+# ---------------------------------------------------------------- from a target to a place
+
+
+def default_target(snapshot: DocumentSnapshot) -> Target:
+    """Return what is meant where nothing is said."""
+    return Target(Mode.REPLACE_DOCUMENT if snapshot.is_blank else Mode.APPEND)
+
+
+def find_place(view: View, snapshot: DocumentSnapshot, target: Target) -> Place:
+    """Return the place that a target means in the document as it is now.
+
+    Raises:
+        InvalidRequest: There is no such place.
+    """
+    mode, location = target.mode, target.location
+    if mode is Mode.REPLACE_DOCUMENT:
+        if location is not None:
+            raise _refused("target.location", "replace_document takes no location.")
+        return _document(snapshot)
+    if mode in (Mode.REPLACE, Mode.INSERT):
+        if location is None:
+            raise _refused("target.location", f"The mode {mode.value} needs a location.")
+        span = _span(snapshot, location)
+        if mode is Mode.INSERT and span.start != span.end:
+            raise _refused("target.location", "A place of insertion has to end where it begins.")
+        return _range(view, snapshot, mode, location.cell_id, span)
+    if not snapshot.is_notebook:
+        if mode is Mode.NEW_CELL:
+            raise _refused("target.mode", "A text file has no cells; use append.")
+        if location is not None:
+            raise _refused("target.location", "append takes no location in a text file.")
+        size = len(snapshot.parts[0].source)
+        return _range(view, snapshot, mode, None, Span(size, size))
+    if mode is Mode.APPEND and location is not None:
+        cell_id = location.cell_id
+        _span(snapshot, location)
+        size = len(snapshot.part(cell_id).source)
+        return _range(view, snapshot, mode, cell_id, Span(size, size))
+    return _new_cell(view, snapshot, location)
+
+
+def _document(snapshot: DocumentSnapshot) -> Place:
+    if not snapshot.is_notebook:
+        expected = snapshot.parts[0].source
+        return Place(Mode.REPLACE_DOCUMENT, ScopeKind.DOCUMENT, expected=expected)
+    cells = tuple((str(part.cell_id), part.type, part.source) for part in snapshot.parts)
+    return Place(Mode.REPLACE_DOCUMENT, ScopeKind.DOCUMENT, cells=cells)
+
+
+def _range(
+    view: View, snapshot: DocumentSnapshot, mode: Mode, cell_id: str | None, span: Span
+) -> Place:
+    source = snapshot.part(cell_id).source
+    whole_cell = cell_id is not None and span == Span(0, len(source)) and bool(source)
+    if span.start == span.end:
+        # A place of insertion stays at one place: at the end of the text, where it is there.
+        start = end = view.anchor(cell_id, span.start, after=span.start == len(source))
+    else:
+        # What people type at the edges of a range stays out of it.
+        start = view.anchor(cell_id, span.start, after=True)
+        end = view.anchor(cell_id, span.end, after=False)
+    scope = ScopeKind.CELL if whole_cell else ScopeKind.RANGE
+    return Place(mode, scope, cell_id, start, end, span.of(source))
+
+
+def _new_cell(view: View, snapshot: DocumentSnapshot, location: Location | None) -> Place:
+    new_id = uuid4().hex[:12]
+    if location is not None:
+        _span(snapshot, location)
+    if not snapshot.parts:
+        return Place(Mode.NEW_CELL, ScopeKind.DOCUMENT, new_cell_id=new_id)
+    before = snapshot.parts[-1].cell_id if location is None else location.cell_id
+    end = view.anchor(before, len(snapshot.part(before).source), after=True)
+    return Place(Mode.NEW_CELL, ScopeKind.RANGE, before, end, end, new_cell_id=new_id)
+
+
+def _span(snapshot: DocumentSnapshot, location: Location) -> Span:
+    try:
+        return snapshot.span_of(location)
+    except NoSuchPlace as error:
+        raise _refused("target.location", str(error)) from None
+
+
+def _refused(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(message, errors=[FieldError(field, message)])
+
+
+# ---------------------------------------------------------------- where it is now
+
+
+def scope_now(view: View, place: Place) -> Scope:
+    """Return what a place covers at this moment.
+
+    Raises:
+        Moved: Its cell is gone.
+    """
+    if place.scope is ScopeKind.DOCUMENT:
+        return Scope.document()
+    start, end = _located(view, place.start), _located(view, place.end)
+    if place.scope is ScopeKind.CELL and place.cell_id is not None:
+        return Scope.cell(place.cell_id)
+    return Scope.range(place.cell_id, min(start, end), max(start, end))
+
+
+def _located(view: View, anchor: bytes | None) -> int:
+    found = None if anchor is None else view.locate(anchor)
+    if found is None:
+        raise Moved
+    return found[1]
+
+
+def scope_of_lease(view: View, lease: Lease) -> Scope | None:
+    """Return what a lease covers at this moment, or None where its cell is gone."""
+    try:
+        return scope_now(
+            view,
+            Place(Mode.REPLACE, lease.scope, lease.cell_id, lease.start_anchor, lease.end_anchor),
+        )
+    except Moved:
+        return None
+
+
+def location_of(view: View, scope: Scope) -> Location | None:
+    """Return a scope as a location; None for a whole document, or where its cell is gone."""
+    if scope.kind is ScopeKind.DOCUMENT:
+        return None
+    cell = _cell(view, scope.cell_id)
+    if cell is None:
+        return None
+    lines = Lines(cell.source)
+    if scope.kind is ScopeKind.CELL:
+        return lines.location(Span(0, len(cell.source)), cell.id)
+    end = min(scope.end, len(cell.source))
+    return lines.location(Span(min(scope.start, end), end), cell.id)
+
+
+def _cell(view: View, cell_id: str | None) -> LiveCell | None:
+    return next((cell for cell in view.cells() if cell.id == cell_id), None)
+
+
+# ---------------------------------------------------------------- what is written
+
+
+@dataclass(frozen=True)
+class Change:
+    """What writing some code means on a text as it is now."""
+
+    #: For each text, what is replaced by what, in the order of the text.
+    replaced: tuple[tuple[str | None, tuple[tuple[Span, str], ...]], ...] = ()
+    #: Cells to be deleted.
+    deleted: tuple[str, ...] = ()
+    #: Cells to be made: before which index of the cells that then stand, id, type and source.
+    inserted: tuple[tuple[int, str, str, str], ...] = ()
+    #: The same as the contract tells it.
+    edits: tuple[Edit, ...] = ()
+
+
+def work_out(view: View, place: Place, code: str, language: str) -> Change:
+    """Return what is to be changed so that ``code`` stands at ``place``.
+
+    Raises:
+        Moved: What the code was made for is gone, or is no longer what it was.
+        NothingToDo: It stands there already.
+    """
+    if place.mode is Mode.NEW_CELL:
+        return _add_cell(view, place, code)
+    if place.scope is ScopeKind.DOCUMENT:
+        if view.notebook:
+            return _replace_cells(view, place, code)
+        return _replace_text(view, place, code)
+    cell = _cell(view, place.cell_id)
+    if cell is None:
+        raise Moved
+    start, end = _located(view, place.start), _located(view, place.end)
+    span = Span(min(start, end), max(start, end))
+    if span.of(cell.source) != place.expected:
+        # Anchors may have lost their text where it was cut and pasted; the text may not.
+        found = find_unique(cell.source, place.expected) if place.expected.strip() else None
+        if found is None:
+            raise Moved
+        span = found
+    new = compose(cell.source, span, place.mode, code, language)
+    small, less = minimal(cell.source, span, new)
+    if small.start == small.end and not less:
+        raise NothingToDo
+    edit = Edit(Lines(cell.source).location(small, cell.id), less)
+    hunks = tuple(
+        (Span(one.start, one.end), one.new_text) for one in diff(span.of(cell.source), new)
+    )
+    moved = tuple((Span(span.start + at.start, span.start + at.end), text) for at, text in hunks)
+    if place.mode is not Mode.REPLACE:
+        moved = ((small, less),)
+    return Change(((cell.id, moved),), edits=(edit,))
+
+
+def _replace_text(view: View, place: Place, code: str) -> Change:
+    (cell,) = view.cells()
+    if cell.source != place.expected:
+        raise Moved
+    hunks = tuple((Span(one.start, one.end), one.new_text) for one in diff(cell.source, code))
+    if not hunks:
+        raise NothingToDo
+    lines = Lines(cell.source)
+    edits = tuple(Edit(lines.location(span, None), text) for span, text in hunks)
+    return Change(((None, hunks),), edits=edits)
+
+
+def _add_cell(view: View, place: Place, code: str) -> Change:
+    assert place.new_cell_id is not None
+    ids = [cell.id for cell in view.cells()]
+    if place.new_cell_id in ids:
+        raise NothingToDo
+    if place.cell_id is None:
+        index = len(ids)
+    elif place.cell_id in ids:
+        index = ids.index(place.cell_id) + 1
+    else:
+        raise Moved
+    source = code.rstrip("\n")
+    return Change(
+        inserted=((index, place.new_cell_id, CODE, source),),
+        edits=(Edit(_beginning(place.new_cell_id), source),),
+    )
+
+
+def _beginning(cell_id: str) -> Location:
+    return Location(Position(1, 1), Position(1, 1), cell_id)
+
+
+def _replace_cells(view: View, place: Place, code: str) -> Change:
+    """Replace a whole notebook; cells that stay the same keep their ids and outputs."""
+    live = view.cells()
+    if tuple((str(cell.id), cell.type, cell.source) for cell in live) != place.cells:
+        raise Moved
+    old = [(kind, source) for _, kind, source in place.cells]
+    new = split_cells(code)
+    replaced: list[tuple[str | None, tuple[tuple[Span, str], ...]]] = []
+    deleted: list[str] = []
+    inserted: list[tuple[int, str, str, str]] = []
+    edits: list[Edit] = []
+    at = 0
+    for _, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if old[i1:i2] == new[j1:j2]:
+            at += i2 - i1
+            continue
+        pairs = 0
+        while pairs < min(i2 - i1, j2 - j1) and old[i1 + pairs][0] == new[j1 + pairs][0]:
+            cell_id, _, source = place.cells[i1 + pairs]
+            text = new[j1 + pairs][1]
+            hunks = tuple((Span(one.start, one.end), one.new_text) for one in diff(source, text))
+            if hunks:
+                replaced.append((cell_id, hunks))
+                lines = Lines(source)
+                edits += [Edit(lines.location(span, cell_id), piece) for span, piece in hunks]
+            pairs += 1
+        at += pairs
+        for cell_id, _, source in place.cells[i1 + pairs : i2]:
+            deleted.append(cell_id)
+            whole = Lines(source).location(Span(0, len(source)), cell_id)
+            edits.append(Edit(whole, ""))
+        for kind, source in new[j1 + pairs : j2]:
+            new_id = uuid4().hex[:12]
+            inserted.append((at, new_id, kind, source))
+            edits.append(Edit(_beginning(new_id), source))
+            at += 1
+    if not edits:
+        raise NothingToDo
+    return Change(tuple(replaced), tuple(deleted), tuple(inserted), tuple(edits))
+
+
+def split_cells(code: str) -> list[tuple[str, str]]:
+    """Return the cells of a text in the percent format: type and source of each."""
+    cells: list[tuple[str, list[str]]] = [(CODE, [])]
+    for line in code.rstrip("\n").split("\n"):
+        mark = _CELL_MARK.match(line)
+        if mark is None:
+            cells[-1][1].append(line)
+            continue
+        kind = "markdown" if "[markdown]" in mark["rest"] else CODE
+        cells.append((kind, []))
+    result = []
+    for kind, lines in cells:
+        if kind == "markdown":
+            lines = [re.sub(r"^# ?", "", line) for line in lines]
+        source = "\n".join(lines).strip("\n")
+        if source.strip():
+            result.append((kind, source))
+    return result
+
+
+def apply_change(editor: Editor, change: Change) -> None:
+    """Make a change in the live document."""
+    for cell_id, replacements in change.replaced:
+        for span, text in reversed(replacements):
+            editor.replace(cell_id, span.start, span.end, text)
+    for cell_id in change.deleted:
+        editor.delete_cell(cell_id)
+    for index, cell_id, kind, source in change.inserted:
+        editor.insert_cell(index, cell_id, kind, source)
+
+
+def compose(source: str, span: Span, mode: Mode, code: str, language: str) -> str:
+    """Return the text that takes the place of ``span``, so that ``code`` fits what is around."""
+    code = code.strip("\n")
+    before, after = source[: span.start], source[span.end :]
+    if mode is Mode.APPEND:
+        if not before.strip():
+            return f"{code}\n"
+        gap = "\n" if not before.endswith("\n") else ""
+        # Python's style guide wants two empty lines before a definition.
+        wanted = 2 if language == PYTHON and _DEFINES.match(code) else 1
+        blank = len(before) - len(before.rstrip("\n")) - (0 if gap else 1)
+        lines = "\n" * max(0, wanted - max(blank, 0))
+        return f"{gap}{lines}{code}\n"
+    line = before.rpartition("\n")[2]
+    if not line.strip():
+        code = _indented(code, line)
+    if mode is Mode.INSERT:
+        if not line.strip() and after and not after.startswith("\n"):
+            # At the beginning of a line, what stands there moves down.
+            return f"{code}\n{line}"
+        if line.strip() and ("\n" in code or not after or after.startswith("\n")):
+            return f"\n{code}" if not after or after.startswith("\n") else f"\n{code}\n"
+        return code
+    old = span.of(source)
+    if not line:
+        code = _as_deep_as(old, code)
+    return f"{code}\n" if old.endswith("\n") else code
+
+
+def _as_deep_as(old: str, code: str) -> str:
+    """Indent code that begins at the margin as deep as what it replaces."""
+    first = next((line for line in old.split("\n") if line.strip()), "")
+    indent = first[: len(first) - len(first.lstrip())]
+    if not indent or code[:1].isspace():
+        return code
+    return "\n".join(f"{indent}{line}" if line.strip() else "" for line in code.split("\n"))
+
+
+def _indented(code: str, indent: str) -> str:
+    """Indent code as the place is where its first line goes, which has its indent already."""
+    lines = code.split("\n")
+    widths = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
+    common = min(widths, default=0)
+    if not indent:
+        return code
+    rest = [f"{indent}{line[common:]}" if line.strip() else "" for line in lines]
+    return "\n".join(rest)[len(indent) :]
+
+
+# ---------------------------------------------------------------- trying it on a copy
+
+
+class SnapshotView:
+    """A snapshot as a view, on which a change can be worked out before it is made."""
+
+    def __init__(
+        self, snapshot: DocumentSnapshot, anchors: dict[bytes, tuple[str | None, int]]
+    ) -> None:
+        self._snapshot = snapshot
+        self._anchors = anchors
+        self.path = snapshot.path
+        self.notebook = snapshot.is_notebook
+        self.seq = snapshot.seq
+        self.metadata: dict[str, Any] = {}
+
+    def cells(self) -> Sequence[LiveCell]:
+        """Return all parts."""
+        return [_Cell(part.cell_id, part.type, part.source) for part in self._snapshot.parts]
+
+    def anchor(self, cell_id: str | None, offset: int, *, after: bool) -> bytes:
+        """Snapshots do not move, so nothing has to be anchored."""
+        raise NotImplementedError
+
+    def locate(self, anchor: bytes) -> tuple[str | None, int] | None:
+        """Return where an anchor was at the moment of the snapshot."""
+        return self._anchors.get(anchor)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    id: str | None
+    type: str
+    source: str
+
+
+def freeze(view: View, place: Place, snapshot: DocumentSnapshot) -> SnapshotView:
+    """Return ``snapshot``, which was made of ``view``, with the anchors of ``place``."""
+    found = {
+        anchor: located
+        for anchor in (place.start, place.end)
+        if anchor is not None and (located := view.locate(anchor)) is not None
+    }
+    return SnapshotView(snapshot, found)
+
+
+def changed(snapshot: DocumentSnapshot, change: Change) -> DocumentSnapshot:
+    """Return a copy of a snapshot with a change made."""
+    parts = list(snapshot.parts)
+    for cell_id, replacements in change.replaced:
+        index = [part.cell_id for part in parts].index(cell_id)
+        source = parts[index].source
+        for span, text in reversed(replacements):
+            source = source[: span.start] + text + source[span.end :]
+        parts[index] = replace(parts[index], source=source)
+    parts = [part for part in parts if part.cell_id not in change.deleted]
+    for index, cell_id, kind, source in change.inserted:
+        parts.insert(index, Part(cell_id, kind, source))
+    return snapshot.with_parts(parts)

@@ -1,0 +1,221 @@
+"""Running operations as tasks that can be cancelled by their id, from any server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_collab_ai.ai import store
+from jupyter_collab_ai.ai.debugger import Emit
+from jupyter_collab_ai.ai.ports import LiveDocument
+from jupyter_collab_ai.ai.store import Kind, Operation, State
+from jupyter_collab_ai.errors import CollabError, ModelTimeout, OperationCancelled, RateLimited
+from jupyter_collab_ai.ids import OperationId, UserId, new_id
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.sessions.store import Session, note
+from jupyter_collab_ai.storage.database import Database, Tx
+
+#: Operations of one user at the same time, and of all on one server.
+MOST_OF_ONE = 4
+MOST_OF_ALL = 32
+#: Seconds in which a cancelled operation has to let go.
+LET_GO = 5.0
+
+
+def cancelled() -> OperationCancelled:
+    """Return the error that says that nothing was written."""
+    return OperationCancelled("The operation was cancelled; nothing was written.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One operation: whose it is, and on what."""
+
+    principal: Principal
+    session: Session
+    path: str
+    document: LiveDocument
+    id: OperationId = field(default_factory=lambda: OperationId(new_id()))
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it has taken so far."""
+        return round((time.monotonic() - self.begun) * 1000)
+
+
+@dataclass(frozen=True)
+class _Running:
+    task: asyncio.Task[dict[str, Any]]
+    user_id: UserId
+
+
+class Runner:
+    """Knows what runs on this server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._running: dict[OperationId, _Running] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._stop = database.changes.subscribe(store.TOPIC, self._cancelled_somewhere)
+
+    async def close(self) -> None:
+        """End whatever runs; nothing more is written."""
+        self._stop()
+        tasks = [*(running.task for running in self._running.values()), *self._background]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def run(
+        self,
+        run: Run,
+        kind: Kind,
+        details: Mapping[str, Any],
+        emit: Emit,
+        work: Coroutine[Any, Any, dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Do the work of an operation, which notes its own good end, and return what it does.
+
+        Args:
+            run: The operation.
+            kind: What it does.
+            details: What was asked for, to be remembered.
+            emit: Told that it has begun.
+            work: Does it.
+
+        Raises:
+            RateLimited: Too many run at once.
+            OperationCancelled: Somebody cancelled it.
+        """
+        try:
+            self._require_room(run.principal.user_id)
+            await self._database.write(lambda tx: _begin(tx, run, kind, details))
+        except BaseException:
+            work.close()
+            raise
+        emit("operation", {"id": run.id, "kind": kind.value, "state": State.RUNNING.value})
+        task = asyncio.create_task(self._to_end(run, work), name=f"collab-ai {run.id}")
+        self._running[run.id] = _Running(task, run.principal.user_id)
+        try:
+            # Not awaited itself: whoever waits for it is told of its end, and not cancelled.
+            await asyncio.wait({task})
+        finally:
+            del self._running[run.id]
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=LET_GO)
+        if task.cancelled():
+            raise cancelled()
+        return task.result()
+
+    async def cancel(self, principal: Principal, operation: Operation, *, action: str) -> bool:
+        """End an operation, here or on another server; False where it had ended already.
+
+        Args:
+            principal: Who ends it.
+            operation: The operation.
+            action: What the session's activity calls it.
+        """
+
+        def write(tx: Tx) -> bool:
+            ended = store.cancel(tx, operation.id)
+            if ended:
+                note(
+                    tx,
+                    principal,
+                    action,
+                    session_id=operation.session_id,
+                    target=operation.path[:256],
+                    detail={"operation": operation.id},
+                )
+            return ended
+
+        ended = await self._database.write(write)
+        running = self._running.get(operation.id)
+        if ended and running is not None:
+            running.task.cancel()
+            await asyncio.wait({running.task}, timeout=LET_GO)
+        return ended
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for, until the server stops."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _require_room(self, user_id: UserId) -> None:
+        own = sum(running.user_id == user_id for running in self._running.values())
+        if own >= MOST_OF_ONE or len(self._running) >= MOST_OF_ALL:
+            raise RateLimited(
+                "Too many AI operations run at once; wait until one of them has ended.",
+                retry_after=5,
+            )
+
+    async def _to_end(self, run: Run, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(store.MOST_SECONDS):
+                return await work
+        except (asyncio.CancelledError, OperationCancelled):
+            await self._ended(run.id, State.CANCELLED, OperationCancelled.reason)
+            raise
+        except TimeoutError:
+            await self._ended(run.id, State.FAILED, ModelTimeout.reason)
+            raise ModelTimeout("The operation took too long and was given up.") from None
+        except CollabError as error:
+            await self._ended(run.id, State.FAILED, error.reason)
+            raise
+        except Exception:
+            await self._ended(run.id, State.FAILED, "internal_error")
+            raise
+
+    async def _ended(self, operation_id: OperationId, state: State, reason: str) -> None:
+        def write(tx: Tx) -> None:
+            store.finish(tx, operation_id, state, reason=reason)
+
+        # Where the database is gone, the row says later that its operation has died.
+        with contextlib.suppress(CollabError, RuntimeError):
+            await asyncio.shield(asyncio.ensure_future(self._database.write(write)))
+
+    def _cancelled_somewhere(self, key: str | None) -> None:
+        if key is None:
+            if self._running:
+                self.later(self._look_after_all())
+            return
+        running = self._running.get(OperationId(key))
+        if running is not None:
+            running.task.cancel()
+
+    async def _look_after_all(self) -> None:
+        """Cancel here what was cancelled elsewhere while nothing could be heard."""
+        ids = list(self._running)
+        with contextlib.suppress(CollabError):
+            states = await self._database.read(lambda tx: store.states(tx, ids))
+            for operation_id, running in tuple(self._running.items()):
+                if states.get(operation_id) is State.CANCELLED:
+                    running.task.cancel()
+
+
+def _begin(tx: Tx, run: Run, kind: Kind, details: Mapping[str, Any]) -> None:
+    store.begin(
+        tx,
+        run.id,
+        kind,
+        run.principal,
+        session_id=run.session.id,
+        document_id=run.document.document_id,
+        path=run.path,
+        request=details,
+    )
+    note(
+        tx,
+        run.principal,
+        "operation_started",
+        session_id=run.session.id,
+        target=run.path[:256],
+        detail={"operation": run.id, "kind": kind.value},
+    )

@@ -1,0 +1,337 @@
+"""The rows of operations and findings: queries, by noun."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, desc, func, insert, or_, select, update
+
+from jupyter_collab_ai.ai.model import Usage
+from jupyter_collab_ai.clock import rfc3339, utcnow
+from jupyter_collab_ai.ids import DocumentId, FindingId, OperationId, SessionId, UserId
+from jupyter_collab_ai.locks.leases import TOPIC as LOCK_TOPIC
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.storage.database import Tx
+from jupyter_collab_ai.storage.tables import findings, locks, operations, users
+
+#: The change topic of operations that were cancelled; its keys are their ids.
+TOPIC = "operation"
+#: An operation that runs for longer than this has died with its server.
+MOST_SECONDS = 900.0
+#: How far back usage is told.
+USAGE_DAYS = 92
+
+
+class State(Enum):
+    """How an operation is doing."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Kind(Enum):
+    """What an operation does."""
+
+    DEBUGGER = "code-debugger"
+    GENERATOR = "code-generator"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, as its row was when it was read."""
+
+    id: OperationId
+    kind: Kind
+    session_id: SessionId
+    document_id: DocumentId | None
+    path: str
+    user_id: UserId
+    state: State
+    result: dict[str, Any] | None
+    reason: str | None
+    #: What is needed to apply or to take back its result; nobody outside sees it.
+    inside: dict[str, Any]
+    created_at: datetime
+    finished_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the contract has it."""
+        return {
+            "id": self.id,
+            "kind": self.kind.value,
+            "state": self.state.value,
+            "session_id": self.session_id,
+            "path": self.path,
+            "reason": self.reason,
+            "result": self.result,
+            "created_at": rfc3339(self.created_at),
+            "finished_at": None if self.finished_at is None else rfc3339(self.finished_at),
+        }
+
+
+@dataclass(frozen=True)
+class KeptFinding:
+    """A finding that was reported, with what is needed to apply its fix later."""
+
+    id: FindingId
+    operation_id: OperationId
+    session_id: SessionId
+    document_id: DocumentId
+    data: dict[str, Any]
+    applied_at: datetime | None
+
+
+def begin(
+    tx: Tx,
+    operation_id: OperationId,
+    kind: Kind,
+    principal: Principal,
+    *,
+    session_id: SessionId,
+    document_id: DocumentId,
+    path: str,
+    request: Mapping[str, Any],
+) -> None:
+    """Note that an operation runs."""
+    tx.execute(
+        insert(operations).values(
+            id=operation_id,
+            kind=kind.value,
+            session_id=session_id,
+            document_id=document_id,
+            path=path,
+            user_id=principal.user_id,
+            state=State.RUNNING.value,
+            request=dict(request),
+            created_at=utcnow(),
+        )
+    )
+
+
+def finish(
+    tx: Tx,
+    operation_id: OperationId,
+    state: State,
+    *,
+    result: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+    inside: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    usage: Usage | None = None,
+) -> bool:
+    """Note how an operation ended; False where it had ended already, which stays as it was."""
+    counted = usage or Usage()
+    done = tx.execute(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.state == State.RUNNING.value)
+        .values(
+            state=state.value,
+            result=None if result is None else dict(result),
+            reason=reason,
+            undo=None if inside is None else json.dumps(dict(inside)).encode(),
+            model=model,
+            prompt_tokens=counted.prompt_tokens,
+            completion_tokens=counted.completion_tokens,
+            finished_at=utcnow(),
+        )
+    )
+    return bool(done.rowcount == 1)
+
+
+def change_result(
+    tx: Tx, operation_id: OperationId, result: Mapping[str, Any], inside: Mapping[str, Any]
+) -> None:
+    """Note that the result of an operation was applied, or taken back."""
+    tx.execute(
+        update(operations)
+        .where(operations.c.id == operation_id)
+        .values(result=dict(result), undo=json.dumps(dict(inside)).encode())
+    )
+
+
+def cancel(tx: Tx, operation_id: OperationId) -> bool:
+    """End an operation and its leases, so that it can't write any more.
+
+    Returns:
+        False where it had ended already.
+    """
+    cancelled = finish(tx, operation_id, State.CANCELLED, reason="operation_cancelled")
+    gone = tx.execute(
+        delete(locks)
+        .where(locks.c.operation_id == operation_id)
+        .returning(locks.c.id, locks.c.document_id)
+    ).all()
+    for row in gone:
+        tx.notify(LOCK_TOPIC, f"{row.document_id}:{row.id}")
+    if cancelled:
+        tx.notify(TOPIC, operation_id)
+    return cancelled
+
+
+def find(tx: Tx, operation_id: str) -> Operation | None:
+    """Return an operation."""
+    row = tx.execute(select(operations).where(operations.c.id == operation_id)).one_or_none()
+    return None if row is None else _operation(row)
+
+
+def states(tx: Tx, ids: Sequence[OperationId]) -> dict[OperationId, State]:
+    """Return how some operations are doing."""
+    rows = tx.execute(
+        select(operations.c.id, operations.c.state).where(operations.c.id.in_(ids))
+    ).all()
+    return {OperationId(row.id): State(row.state) for row in rows}
+
+
+def page(
+    tx: Tx,
+    *,
+    user_id: UserId | None,
+    session_id: SessionId | None,
+    limit: int,
+    after: tuple[datetime, str] | None,
+) -> tuple[list[Operation], tuple[datetime, str] | None]:
+    """Return operations, the newest first, and where the list goes on."""
+    statement = select(operations)
+    if user_id is not None:
+        statement = statement.where(operations.c.user_id == user_id)
+    if session_id is not None:
+        statement = statement.where(operations.c.session_id == session_id)
+    if after is not None:
+        moment, last = after
+        statement = statement.where(
+            or_(
+                operations.c.created_at < moment,
+                and_(operations.c.created_at == moment, operations.c.id < last),
+            )
+        )
+    rows = tx.execute(
+        statement.order_by(desc(operations.c.created_at), desc(operations.c.id)).limit(limit + 1)
+    ).all()
+    items = [_operation(row) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return items, None
+    return items, (items[-1].created_at, items[-1].id)
+
+
+def keep_findings(
+    tx: Tx,
+    operation: OperationId,
+    *,
+    session_id: SessionId,
+    document_id: DocumentId,
+    path: str,
+    kept: Sequence[Mapping[str, Any]],
+) -> None:
+    """Keep findings, each with what is needed to apply its fix."""
+    if not kept:
+        return
+    now = utcnow()
+    tx.execute(
+        insert(findings),
+        [
+            {
+                "id": data["finding"]["id"],
+                "operation_id": operation,
+                "session_id": session_id,
+                "document_id": document_id,
+                "path": path,
+                "data": dict(data),
+                "created_at": now,
+            }
+            for data in kept
+        ],
+    )
+
+
+def find_finding(tx: Tx, finding_id: str) -> KeptFinding | None:
+    """Return a finding that was kept."""
+    row = tx.execute(select(findings).where(findings.c.id == finding_id)).one_or_none()
+    if row is None:
+        return None
+    return KeptFinding(
+        FindingId(row.id),
+        OperationId(row.operation_id),
+        SessionId(row.session_id),
+        DocumentId(row.document_id),
+        row.data,
+        row.applied_at,
+    )
+
+
+def mark_applied(tx: Tx, finding_id: FindingId) -> bool:
+    """Note that a fix was applied; False where it was already."""
+    done = tx.execute(
+        update(findings)
+        .where(findings.c.id == finding_id, findings.c.applied_at.is_(None))
+        .values(applied_at=utcnow())
+    )
+    return bool(done.rowcount == 1)
+
+
+def usage_of(tx: Tx, user_id: UserId | None) -> list[dict[str, Any]]:
+    """Return tokens per user, session and day (in UTC), the newest day first.
+
+    Args:
+        tx: The transaction.
+        user_id: Whose; None for everybody's.
+    """
+    columns = (
+        operations.c.user_id,
+        users.c.username,
+        operations.c.session_id,
+        operations.c.created_at,
+        operations.c.prompt_tokens,
+        operations.c.completion_tokens,
+        operations.c.cost,
+    )
+    statement = (
+        select(*columns)
+        .join(users, users.c.id == operations.c.user_id, isouter=True)
+        .where(
+            operations.c.created_at > utcnow() - timedelta(days=USAGE_DAYS),
+            func.coalesce(operations.c.model, "") != "",
+        )
+    )
+    if user_id is not None:
+        statement = statement.where(operations.c.user_id == user_id)
+    sums: dict[tuple[str, str, str], dict[str, Any]] = defaultdict(dict)
+    # Days are formed here, as each database has its own words for them.
+    for row in tx.execute(statement).yield_per(1000):
+        day = row.created_at.date().isoformat()
+        item = sums[(day, row.user_id, row.session_id)]
+        item.setdefault("day", day)
+        item.setdefault("user", row.username)
+        item.setdefault("session_id", row.session_id)
+        for key in ("operations", "prompt_tokens", "completion_tokens"):
+            item[key] = item.get(key, 0) + (1 if key == "operations" else getattr(row, key))
+        if row.cost is not None:
+            item["cost"] = item.get("cost", 0.0) + row.cost
+    return [sums[key] for key in sorted(sums, reverse=True)]
+
+
+def _operation(row: Row[Any]) -> Operation:
+    state, reason = State(row.state), row.reason
+    if state is State.RUNNING and (utcnow() - row.created_at).total_seconds() > MOST_SECONDS:
+        state, reason = State.FAILED, "internal_error"
+    return Operation(
+        id=OperationId(row.id),
+        kind=Kind(row.kind),
+        session_id=SessionId(row.session_id),
+        document_id=None if row.document_id is None else DocumentId(row.document_id),
+        path=row.path,
+        user_id=UserId(row.user_id),
+        state=state,
+        result=row.result,
+        reason=reason,
+        inside={} if row.undo is None else json.loads(row.undo),
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
