@@ -14,11 +14,11 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from jupyter_server.base.call_context import CallContext
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
-from jupyter_server.utils import ensure_async, url_path_join
+from jupyter_server.utils import ensure_async, origin_matches_pat, url_path_join
 from jupyter_server_ydoc.handlers import YDocWebSocketHandler
 from tornado import httputil
 from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler
@@ -251,6 +251,8 @@ class Gate:
         self._allowed = frozenset(allowed)
         self._guarded: dict[type[RequestHandler], type[RequestHandler]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        #: What each request is handed to, by the name under which the application has it.
+        self._in_the_way: dict[str, Callable[..., Any]] = {}
 
     # ------------------------------------------------------------ classes
 
@@ -322,6 +324,10 @@ class Gate:
         application.get_handler_delegate = get_handler_delegate  # type: ignore[method-assign]
         application.find_handler = find_handler  # type: ignore[method-assign]
         application.settings["collab_gate"] = self
+        self._in_the_way = {
+            "get_handler_delegate": get_handler_delegate,
+            "find_handler": find_handler,
+        }
 
     def stands_in(self, application: Application) -> bool:
         """Return whether each request to ``application`` passes this gate."""
@@ -435,22 +441,26 @@ class Gate:
 
 
 def _check_origin(handler: RequestHandler) -> None:
-    """Refuse a WebSocket that a page of another site opens with somebody's cookie.
+    """Refuse a WebSocket that a page of another site opens.
 
-    Upstream leaves this to each handler, and that of the rooms lets everybody in.
+    Upstream leaves this to each handler: that of the rooms lets everybody in, and the others
+    whoever sends a token. Jupyter's settings ``allow_origin`` and ``allow_origin_pat`` hold.
     """
     if not isinstance(handler, WebSocketHandler):
         return
-    origin = handler.request.headers.get("Origin") or handler.request.headers.get(
-        "Sec-Websocket-Origin"
-    )
+    headers = handler.request.headers
+    origin = headers.get("Origin") or headers.get("Sec-Websocket-Origin")
     if origin is None:
+        # No browser.
         return
-    if isinstance(handler, JupyterHandler):
-        allowed = JupyterHandler.check_origin(handler, origin)
+    origin = origin.lower()
+    allowed = handler.settings.get("allow_origin", "")
+    pattern = handler.settings.get("allow_origin_pat", "")
+    if allowed:
+        fits = allowed in ("*", origin)
     else:
-        allowed = WebSocketHandler.check_origin(handler, origin)
-    if not allowed:
+        fits = bool(pattern) and origin_matches_pat(pattern, origin)
+    if not fits and urlsplit(origin).netloc != headers.get("Host", "").lower():
         raise HTTPError(403)
 
 

@@ -23,6 +23,7 @@ from jupyterlab_server.workspaces_handler import (
     WORKSPACE_EXTENSION,
     WorkspacesHandler,
     WorkspacesManager,
+    slugify,
 )
 from tornado.web import RequestHandler
 
@@ -131,7 +132,7 @@ class OwnSchemaHandler(OwnHandler, SchemaHandler):
         _require_small(self)
         own = self.collab_gate.folders.of(self.admitted)
         if own is not None:
-            self.settings_dir = str(_private(own / "settings"))
+            self.settings_dir = str(_private(own, "settings"))
 
 
 class OwnSettingsHandler(OwnSchemaHandler, SettingsHandler):
@@ -154,11 +155,12 @@ class OwnWorkspacesHandler(OwnHandler, WorkspacesHandler):
         own = self.collab_gate.folders.of(self.admitted)
         if own is None:
             return
-        folder = own / "workspaces"
-        self.manager = WorkspacesManager(str(_private(folder)))
+        folder = _private(own, "workspaces")
+        self.manager = WorkspacesManager(str(folder))
         if self.request.method == "PUT":
-            count = sum(1 for _ in folder.glob(f"*{WORKSPACE_EXTENSION}"))
-            if count >= MAX_WORKSPACES:
+            saved = {path.name for path in folder.glob(f"*{WORKSPACE_EXTENSION}")}
+            name = slugify(self.path_kwargs.get("space_name") or "") + WORKSPACE_EXTENSION
+            if len(saved) >= MAX_WORKSPACES and name not in saved:
                 raise RequestTooLarge(
                     f"You have {MAX_WORKSPACES} workspaces; delete some that you don't need."
                 )
@@ -171,8 +173,12 @@ def _require_small(handler: RequestHandler) -> None:
         )
 
 
-def _private(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _private(own: Path, name: str) -> Path:
+    """Return a folder of an account, made if it is not there, for the server's user alone."""
+    own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own.mkdir(mode=0o700, exist_ok=True)
+    folder = own / name
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

@@ -6,6 +6,7 @@ without it: unguarded. So everything here ends the process instead.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from jupyter_server.auth import IdentityProvider, PasswordIdentityProvider
 from jupyter_server.nbconvert.handlers import NbconvertFileHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.contents.handlers import ContentsHandler
+from jupyter_server.utils import JupyterServerAuthWarning
 from tornado.web import RequestHandler
 from traitlets.config import Config
 
@@ -24,7 +26,7 @@ from jupyter_collab_ai.access.decisions import Decisions
 from jupyter_collab_ai.access.files import Files
 from jupyter_collab_ai.access.folders import Folders
 from jupyter_collab_ai.access.gate import Gate, Replacements
-from jupyter_collab_ai.access.pages import page_config_hook
+from jupyter_collab_ai.access.pages import PageConfigHook
 from jupyter_collab_ai.access.ports import Locks, Logins, Moves, Standings
 from jupyter_collab_ai.access.upstream import check_upstream
 
@@ -82,6 +84,9 @@ def link(serverapp: ServerApp, provider: type[IdentityProvider]) -> None:
         serverapp.update_config(Config({"ServerApp": settings}))
         for name, value in settings.items():
             setattr(serverapp, name, value)
+        # Says of each handler without a decorator that somebody has to be signed in there,
+        # which the gate sees to for all.
+        warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
 
 
 def install(
@@ -123,7 +128,7 @@ def install(
             allowed=allowed,
         )
         gate.stand_in(application)
-        application.settings["page_config_hook"] = page_config_hook(
+        application.settings["page_config_hook"] = PageConfigHook(
             application.settings.get("page_config_hook")
         )
         return gate
@@ -142,6 +147,7 @@ def verify_installed(serverapp: ServerApp, gate: Gate, provider: type[IdentityPr
             "the gate": gate.stands_in(application),
             "the authorizer": type(settings.get("authorizer")) is GateAuthorizer,
             "the identity provider": isinstance(settings.get("identity_provider"), provider),
+            "the hook of pages": isinstance(settings.get("page_config_hook"), PageConfigHook),
             "the need to sign in": settings.get("allow_unauthenticated_access") is False,
             # Without it scripts of other sites could act with the cookie of whoever visits them.
             "the XSRF check": not settings.get("disable_check_xsrf", False),

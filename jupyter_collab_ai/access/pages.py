@@ -19,32 +19,35 @@ _FOLDER_LISTS = ("labextensionsPath", "extraLabextensionsPath")
 _FOR_ADMINS = ("terminalsAvailable", "buildAvailable", "buildCheck", "quitButton")
 
 
-def page_config_hook(inner: Hook | None) -> Hook:
-    """Return the hook of JupyterLab's and Notebook's pages.
+class PageConfigHook:
+    """The hook of JupyterLab's and Notebook's pages.
 
-    Jupyter's token is on no page, and folders outside the server's root on none of members.
-
-    Args:
-        inner: The hook that was configured before, to be called first.
+    Jupyter's token is on no page, and folders of the server's disk on none of members.
     """
 
-    def hook(handler: RequestHandler, config: dict[str, Any]) -> dict[str, Any]:
-        if inner is not None:
-            config = inner(handler, config)
+    def __init__(self, inner: Hook | None) -> None:
+        """Call ``inner``, the hook that was configured before, first."""
+        self._inner = inner
+
+    def __call__(self, handler: RequestHandler, config: dict[str, Any]) -> dict[str, Any]:
+        """Return what the page is told."""
+        if self._inner is not None:
+            config = self._inner(handler, config)
         # Upstream keeps changing one dict for all requests.
         config = {**config, "token": ""}
         principal = principal_of(handler.current_user)
         # The style sheet's handler looks up folders here, and shows nothing of it.
         if (principal is not None and principal.is_admin) or _is_style_sheet(handler):
             return config
-        for name in config:
-            if name.endswith(_FOLDERS) and isinstance(config[name], str):
+        for name, value in config.items():
+            if isinstance(value, str) and (name.endswith(_FOLDERS) or value.startswith("file:")):
                 config[name] = ""
         config.update({name: [] for name in _FOLDER_LISTS if name in config})
+        if isinstance(config.get("extensionManager"), dict):
+            nowhere = {"can_install": False, "install_path": None}
+            config["extensionManager"] = {**config["extensionManager"], **nowhere}
         config.update(dict.fromkeys(_FOR_ADMINS, False))
         return config
-
-    return hook
 
 
 def _is_style_sheet(handler: RequestHandler) -> bool:
