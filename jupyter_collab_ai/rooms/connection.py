@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -72,6 +73,8 @@ class Connection:
         self.standing = Standing(principal.user_id, may_edit=right.may_write)
         self.acknowledge = acknowledge
         self._transport = transport
+        #: When the right was last asked for, by the monotonic clock.
+        self.checked_at = time.monotonic()
         #: The right may have changed; nothing is taken from it or shown to it until asked.
         self.stale = False
         #: Update and step-2 frames that it has sent.

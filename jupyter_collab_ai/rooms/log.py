@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from pycrdt import Doc
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jupyter_collab_ai.clock import utcnow
@@ -293,28 +293,6 @@ def read_clients(tx: Tx, document_id: DocumentId) -> list[ClientRecord]:
     """Read what is known of the client ids of a document."""
     rows = tx.execute(select(document_clients).where(document_clients.c.document_id == document_id))
     return [ClientRecord(row.client_id, row.user_id, row.barred_from) for row in rows]
-
-
-def drop_history(tx: Tx, document_id: DocumentId, epoch: str) -> None:
-    """Give the history of a document up: the next one to open it starts from its file."""
-    for table in (document_updates, document_snapshots, document_clients):
-        tx.execute(delete(table).where(table.c.document_id == document_id))
-    tx.execute(
-        update(documents)
-        .where(documents.c.id == document_id)
-        .values(epoch=epoch, seq=0, saved_seq=0, saved_hash=None, saving_seq=None)
-    )
-
-
-def count_updates(tx: Tx, document_id: DocumentId) -> int:
-    """Return how many updates of a document are kept."""
-    return int(
-        tx.execute(
-            select(func.count())
-            .select_from(document_updates)
-            .where(document_updates.c.document_id == document_id)
-        ).scalar_one()
-    )
 
 
 def _require_epoch(tx: Tx, document_id: DocumentId, epoch: str) -> int:

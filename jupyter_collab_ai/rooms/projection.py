@@ -221,6 +221,7 @@ class Projection:
     async def _take_in_changes(self) -> bool:
         """Merge the file if others have changed it; tell whether they have."""
         stamp = await self._files.stat(self._room.path)
+        self._missing = 0
         if not stamp.writable:
             raise InvalidRequest("The file is read-only on disk, so changes can't be saved to it.")
         if stamp.last_modified == self._known_time():

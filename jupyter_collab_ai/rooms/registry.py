@@ -10,12 +10,13 @@ from typing import Any
 
 from pycrdt import Doc
 
-from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFound
+from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFound, StaleDocument
 from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection
 from jupyter_collab_ai.rooms.content import build, first_update
-from jupyter_collab_ai.rooms.documents import Document, Documents, note_saved
+from jupyter_collab_ai.rooms.copies import log_state_of, new_client_id
+from jupyter_collab_ai.rooms.documents import TOPIC, Document, Documents, note_saved
 from jupyter_collab_ai.rooms.files import Files, OnDisk
 from jupyter_collab_ai.rooms.gate import LogState
 from jupyter_collab_ai.rooms.log import (
@@ -30,7 +31,7 @@ from jupyter_collab_ai.rooms.log import (
 from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.ports import Events, Rights
 from jupyter_collab_ai.rooms.projection import Projection
-from jupyter_collab_ai.rooms.room import LiveRoom, log_state_of, new_client_id
+from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.storage.database import Database, Tx
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Rooms:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._stop_watching = rights.watch(self._rights_changed)
+        self._stop_hearing = database.changes.subscribe(TOPIC, self._document_changed)
 
     # ------------------------------------------------------------ finding and opening
 
@@ -169,11 +171,7 @@ class Rooms:
         """Follow files that were moved from ``old`` to ``new``, rows and rooms alike."""
         await self.documents.rename(old, new)
         for entry in tuple(self._open.values()):
-            document = await self.documents.by_id(entry.room.document.id)
-            if document is None:
-                await self._end(entry, Ending.NOT_FOUND)
-            elif document.path != entry.room.path:
-                await entry.room.move(document.path)
+            await self._follow(entry)
 
     async def deleted(self, path: str) -> None:
         """Forget the documents at and below ``path``, whose files were deleted."""
@@ -190,6 +188,7 @@ class Rooms:
             return
         self._closing = True
         self._stop_watching()
+        self._stop_hearing()
         entries = tuple(self._open.values())
         for entry in entries:
             entry.room.end_connections(Ending.STOPPING)
@@ -289,7 +288,7 @@ class Rooms:
             on_saved=lambda saved, why: self._tell_saved(room, saved, why),
             on_gone=lambda: self._spawn(self._gone(room)),
         )
-        room.on_trouble = lambda why: self._tell_saved(room, why is None, why)
+        room.when_in_trouble(lambda why: self._tell_saved(room, why is None, why))
         room.on_presence = self._tell_presence
         room.start()
         try:
@@ -370,6 +369,23 @@ class Rooms:
     def _rights_changed(self, session_id: SessionId | None, user_id: UserId | None) -> None:
         for entry in self._open.values():
             entry.room.rights_changed(session_id, user_id)
+
+    def _document_changed(self, document_id: str | None) -> None:
+        for entry in tuple(self._open.values()):
+            if document_id in (None, entry.room.document.id):
+                self._spawn(self._follow_quietly(entry))
+
+    async def _follow_quietly(self, entry: _Open) -> None:
+        with contextlib.suppress(DatabaseUnavailable, StaleDocument):
+            await self._follow(entry)
+
+    async def _follow(self, entry: _Open) -> None:
+        """Let a room follow its document's row, which may have been moved or deleted."""
+        document = await self.documents.by_id(entry.room.document.id)
+        if document is None or document.epoch != entry.room.epoch:
+            await self._end(entry, Ending.NOT_FOUND if document is None else Ending.RESET)
+        elif document.path != entry.room.path:
+            await entry.room.move(document.path)
 
     def _tell(self, room: LiveRoom, type_: str, data: dict[str, Any]) -> None:
         if self._events is None:

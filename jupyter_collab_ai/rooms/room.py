@@ -10,21 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pycrdt import Array, Doc, Map, Text, TransactionEvent
-from pycrdt import merge_updates as merge
 
 from jupyter_collab_ai.errors import DatabaseUnavailable, StaleDocument
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection, Frame
-from jupyter_collab_ai.rooms.content import build, model_of
+from jupyter_collab_ai.rooms.content import model_of
+from jupyter_collab_ai.rooms.copies import change_copy, log_state_of, merged, new_client_id
 from jupyter_collab_ai.rooms.documents import Document, Kind
 from jupyter_collab_ai.rooms.gate import (
     Accept,
@@ -37,11 +36,9 @@ from jupyter_collab_ai.rooms.gate import (
     Refuse,
     Reset,
     ResetReason,
-    Standing,
     Verdict,
     judge,
     judge_update,
-    server_client_id,
 )
 from jupyter_collab_ai.rooms.inbox import Closed, Inbox
 from jupyter_collab_ai.rooms.log import (
@@ -53,88 +50,37 @@ from jupyter_collab_ai.rooms.log import (
     Origin,
     UpdateLog,
 )
-from jupyter_collab_ai.rooms.panics import catch_panics, without_panics
+from jupyter_collab_ai.rooms.panics import catch_panics
 from jupyter_collab_ai.rooms.ports import Right, Rights
 from jupyter_collab_ai.rooms.presence import Gathering
-from jupyter_collab_ai.rooms.yupdate import IdRanges, MalformedUpdate, Update, parse_update
+from jupyter_collab_ai.rooms.recorder import Recorder
+from jupyter_collab_ai.rooms.work import (
+    Change,
+    Edit,
+    Foreign,
+    Item,
+    Judged,
+    Look,
+    SyncFrame,
+    parse,
+    parse_large,
+)
+from jupyter_collab_ai.rooms.yupdate import IdRanges
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Seconds between two attempts to record, at first and at the most.
+#: Seconds after which rights are asked for again, though nobody has said that they changed:
+#: another server's word may be lost.
+RECHECK = 5.0
+#: Seconds between two attempts to find out about rights, at first and at the most.
 FIRST_RETRY = 0.05
 LAST_RETRY = 1.0
-#: Seconds without an answer of the database after which people are told.
-SLOW_DATABASE = 1.5
-#: Bytes from which on an update is parsed in a worker thread.
-LARGE = 64 * 1024
 #: Frames of a connection that may wait for what they hang on.
 MAX_DEFERRED = 4096
 
-
-@dataclass
-class SyncFrame:
-    """A sync message of a client, waiting for its turn."""
-
-    connection: Connection
-    message: protocol.SyncMessage
-    #: Which of the connection's update and step-2 frames this is; 0 for a step 1.
-    number: int = 0
-    #: The update in it, where it was too large to be parsed in passing.
-    parsed: Update | None = None
-
-
-@dataclass
-class Edit:
-    """A change by the server, made on a copy when its turn comes."""
-
-    change: Callable[[Doc[Any]], Any]
-    origin: Origin
-    user_id: UserId | None
-    fence: Fence | None
-    done: asyncio.Future[Any]
-
-
-@dataclass
-class Foreign:
-    """An update that the server made elsewhere, such as the merge of a changed file."""
-
-    data: bytes
-    origin: Origin
-    user_id: UserId | None
-    fence: Fence | None
-    done: asyncio.Future[int]
-
-
-@dataclass
-class Look:
-    """A question about the document, answered when its turn comes."""
-
-    function: Callable[[Doc[Any]], Any]
-    done: asyncio.Future[Any]
-
-
-Item = SyncFrame | Edit | Foreign | Look
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a transaction did to the document."""
-
-    update: bytes
-    delete_set: bytes
-
-
-@dataclass
-class Judged:
-    """What came of the frames of one transaction."""
-
-    verdicts: list[tuple[SyncFrame, Verdict]] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    records: dict[int, ClientRecord] = field(default_factory=dict)
-    #: How the connections stand afterwards.
-    standings: dict[Connection, Standing] = field(default_factory=dict)
+_CLOSED = "The document was closed; open it again."
 
 
 class LiveRoom:
@@ -173,7 +119,7 @@ class LiveRoom:
         self.connections: set[Connection] = set()
         self.presence = Gathering(lambda: self.connections, lambda: self._state.owners)
         self._state = log_state
-        self._log = update_log
+        self._recorder = Recorder(update_log, document.id, document.epoch)
         self._rights = rights
         self._on_failure = on_failure
         self._inbox: Inbox[Item] = Inbox()
@@ -185,15 +131,17 @@ class LiveRoom:
         #: When the content last changed, by the monotonic clock; None while the file has it.
         self.changed_at: float | None = None
         self.on_change: Callable[[], None] | None = None
-        self.on_trouble: Callable[[str | None], None] | None = None
         self.on_presence: Callable[[Connection, bool], None] | None = None
         self.failed = False
-        self._in_trouble = False
         self._applied: Change | None = None
         self._advanced = asyncio.Event()
         self._watched: list[Any] = []
         doc.observe(self._observe)
         self._watch_content()
+
+    def when_in_trouble(self, told: Callable[[str | None], None]) -> None:
+        """Let ``told`` hear why nothing can be recorded, and with None that it can again."""
+        self._recorder.on_trouble = told
 
     # ------------------------------------------------------------ connections
 
@@ -256,7 +204,7 @@ class LiveRoom:
         """Ask again what the people here may do, before anything else is taken or shown."""
         touched = False
         for connection in self.connections:
-            if session_id not in (None, connection.right.session_id):
+            if session_id is not None and connection.right.session_id not in (None, session_id):
                 continue
             if user_id in (None, connection.principal.user_id):
                 connection.stale = touched = True
@@ -391,7 +339,10 @@ class LiveRoom:
     def end_connections(self, ending: Ending) -> None:
         """Let everyone go; what they have sent already is still worked on."""
         for connection in tuple(self.connections):
-            connection.end(ending)
+            if ending is Ending.RESET:
+                self._reset(connection, ResetReason.UNKNOWN_HISTORY)
+            else:
+                connection.end(ending)
 
     async def settle(self, within: float) -> bool:
         """Wait until everything that came in is recorded, for so many seconds at the most."""
@@ -419,14 +370,14 @@ class LiveRoom:
             raise
         except LogGone:
             log.info("The history of a document was given up; its room ends.")
-            self._fail(Ending.RESET)
+            self._give_up(Ending.RESET)
         except Exception:
             log.exception("A room has failed; whoever is in it connects again.")
-            self._fail(Ending.UNAVAILABLE)
+            self._give_up(Ending.UNAVAILABLE)
         finally:
             self._refuse_rest(items)
 
-    def _fail(self, ending: Ending) -> None:
+    def _give_up(self, ending: Ending) -> None:
         self.failed = True
         self._inbox.close()
         self._let_go(ending)
@@ -435,8 +386,8 @@ class LiveRoom:
     def _refuse_rest(self, items: Iterable[Item]) -> None:
         rest = [*items, *self._inbox.drain()]
         for item in rest:
-            if not isinstance(item, SyncFrame) and not item.done.done():
-                item.done.set_exception(StaleDocument(_CLOSED))
+            if not isinstance(item, SyncFrame):
+                item.fail(StaleDocument(_CLOSED))
 
     # ------------------------------------------------------------ the worker
 
@@ -465,11 +416,13 @@ class LiveRoom:
     async def _take_frames(self, frames: list[SyncFrame]) -> None:
         if not frames:
             return
-        await _parse_large(frames)
+        await parse_large(frames)
         gone = {frame.connection for frame in frames} - self.connections
-        for connection in gone:
+        long_ago = time.monotonic() - RECHECK
+        for connection in (*self.connections, *gone):
             # Of those who have left nobody hears when their rights change.
-            connection.stale = True
+            if connection in gone or connection.checked_at < long_ago:
+                connection.stale = True
         while True:
             await self._refresh_rights(gone)
             self._state.begin()
@@ -478,7 +431,9 @@ class LiveRoom:
                 self._state.commit()
                 break
             try:
-                await self._append(judged.entries, tuple(judged.records.values()))
+                await self._recorder.append(
+                    self.seq, judged.entries, tuple(judged.records.values())
+                )
             except LogMoved:
                 self._state.rollback()
                 await self._catch_up()
@@ -581,9 +536,9 @@ class LiveRoom:
             with catch_panics():
                 result = item.function(self.doc)
         except Exception as error:
-            _fail(item.done, error)
+            item.fail(error)
         else:
-            _succeed(item.done, result)
+            item.succeed(result)
 
     async def _take_edit(self, item: Edit) -> None:
         client_id = self._server_client(item.origin, item.user_id)
@@ -597,9 +552,9 @@ class LiveRoom:
             except LogGone:
                 raise
             except Exception as error:
-                _fail(item.done, error)
+                item.fail(error)
             else:
-                _succeed(item.done, (self.seq, result))
+                item.succeed((self.seq, result))
 
     async def _take_foreign(self, item: Foreign) -> None:
         while not item.done.done():
@@ -610,9 +565,9 @@ class LiveRoom:
             except LogGone:
                 raise
             except Exception as error:
-                _fail(item.done, error)
+                item.fail(error)
             else:
-                _succeed(item.done, self.seq)
+                item.succeed(self.seq)
 
     async def _record_own(
         self, data: bytes, origin: Origin, user_id: UserId | None, fence: Fence | None
@@ -622,15 +577,21 @@ class LiveRoom:
         Raises:
             LogMoved: Others have recorded something else; the document now has it.
         """
-        update = await _parse(data)
+        update = await parse(data)
+        self._state.begin()
         try:
-            await self._append([Entry(data, origin, user_id)], (), fence)
+            self._state.absorb(update, None)
+            await self._recorder.append(self.seq, [Entry(data, origin, user_id)], (), fence)
         except LogMoved:
+            self._state.rollback()
             if data in await self._catch_up():
                 return  # it was recorded although the database seemed to have failed
             raise
+        except BaseException:
+            self._state.rollback()
+            raise
+        self._state.commit()
         self._advance(1)
-        self._state.absorb(update, None)
         change = self._apply([data])
         if change is not None:
             await self._refresh_rights()
@@ -640,12 +601,11 @@ class LiveRoom:
         """Record what other extensions did to the live document, and show it."""
         while self._direct:
             direct, self._direct = self._direct, []
-            data = _merged([one.update for one in direct])
-            assert data is not None
-            update = await _parse(data)
+            data = merged([one.update for one in direct])
+            update = await parse(data)
             while True:
                 try:
-                    await self._append([Entry(data, Origin.SERVER)], ())
+                    await self._recorder.append(self.seq, [Entry(data, Origin.SERVER)])
                 except LogMoved:
                     if data in await self._catch_up():
                         break
@@ -658,53 +618,9 @@ class LiveRoom:
             await self._refresh_rights()
             self._broadcast(data)
 
-    async def _append(
-        self,
-        entries: Sequence[Entry],
-        records: Sequence[ClientRecord],
-        fence: Fence | None = None,
-    ) -> None:
-        """Record, however long it takes; until then nobody is told anything.
-
-        Raises:
-            LogMoved, LogGone: As of :meth:`UpdateLog.append`.
-        """
-        delay = FIRST_RETRY
-        while True:
-            slow = asyncio.get_running_loop().call_later(SLOW_DATABASE, self._trouble, _WAITING)
-            try:
-                await self._log.append(
-                    self.document.id, self.epoch, self.seq, entries, clients=records, fence=fence
-                )
-            except DatabaseUnavailable as error:
-                self._trouble(error.message)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, LAST_RETRY)
-            else:
-                self._trouble(None)
-                return
-            finally:
-                slow.cancel()
-
-    def _trouble(self, why: str | None) -> None:
-        if (why is not None) == self._in_trouble:
-            return
-        self._in_trouble = why is not None
-        if self.on_trouble is not None:
-            self.on_trouble(why)
-
     async def _catch_up(self) -> set[bytes]:
         """Take over what others have recorded in this document's log; return it."""
-        delay = FIRST_RETRY
-        while True:
-            try:
-                later = await self._log.after(self.document.id, self.epoch, self.seq)
-                clients = await self._log.clients(self.document.id)
-                break
-            except DatabaseUnavailable as error:
-                self._trouble(error.message)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, LAST_RETRY)
+        later, clients = await self._recorder.later(self.seq)
         change = self._apply([one.data for one in later])
         self._advance(len(later))
         refused = self._state.refused_deletions
@@ -758,7 +674,9 @@ class LiveRoom:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, LAST_RETRY)
                     continue
-                self._set_right(connection, right)
+                if right != connection.right:
+                    self._set_right(connection, right)
+                connection.checked_at = time.monotonic()
 
     def _set_right(self, connection: Connection, right: Right) -> None:
         connection.set_right(right)
@@ -821,67 +739,3 @@ def _set_path(doc: Doc[Any], path: str) -> None:
     state = doc.get("state", type=Map)
     if state.get("path") != path:
         state["path"] = path
-
-
-_CLOSED = "The document was closed; open it again."
-_WAITING = "The database is slow to answer; what you type is kept until it does."
-
-
-def new_client_id() -> int:
-    """Return a Yjs client id for the server that has never been used."""
-    return server_client_id(secrets.token_bytes(16))
-
-
-def log_state_of(state: bytes, clients: Iterable[ClientRecord]) -> LogState:
-    """Return what the gate has to know of a document; takes time for a large one."""
-    known = tuple(clients)
-    return LogState.of_document(
-        state,
-        # Without an owner a record that bars is about an id that is nobody's, and no other is
-        # without one.
-        owners={one.client_id: one.user_id for one in known if one.user_id is not None},
-        barred={one.client_id: one.barred_from for one in known if one.barred_from is not None},
-    )
-
-
-async def _parse(data: bytes) -> Update:
-    if len(data) < LARGE:
-        return parse_update(data)
-    return await asyncio.to_thread(parse_update, data)
-
-
-async def _parse_large(frames: Iterable[SyncFrame]) -> None:
-    for frame in frames:
-        if frame.parsed is None and frame.number and len(frame.message.payload) >= LARGE:
-            # What can't be read is found out about, and said, by the gate.
-            with contextlib.suppress(MalformedUpdate):
-                frame.parsed = await asyncio.to_thread(parse_update, frame.message.payload)
-
-
-def _succeed(done: asyncio.Future[Any], result: Any) -> None:
-    if not done.done():  # whoever asked may be gone
-        done.set_result(result)
-
-
-def _fail(done: asyncio.Future[Any], error: Exception) -> None:
-    if not done.done():
-        done.set_exception(error)
-
-
-@without_panics
-def change_copy(
-    state: bytes, client_id: int, change: Callable[[Doc[Any]], T]
-) -> tuple[bytes | None, T]:
-    """Make a change on a copy; return it as an update, None where nothing changed."""
-    doc = build([state], client_id)
-    updates: list[bytes] = []
-    doc.observe(lambda event: updates.append(event.update))
-    with doc.transaction():
-        result = change(doc)
-    return _merged(updates), result
-
-
-def _merged(updates: Sequence[bytes]) -> bytes | None:
-    if len(updates) < 2:
-        return updates[0] if updates else None
-    return merge(*updates)

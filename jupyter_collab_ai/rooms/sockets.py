@@ -281,8 +281,10 @@ class SessionSocket(Socket):
         """Find out who it is; who can't come in is told after the handshake."""
         if not self.check_host():
             raise web.HTTPError(403)
-        user = await ensure_async(self.identity_provider.get_user(self))
-        self.current_user = self._jupyter_current_user = user
+        if getattr(self, "_current_user", None) is None:
+            # Unless a gate before this has found it out already.
+            user = await ensure_async(self.identity_provider.get_user(self))
+            self.current_user = self._jupyter_current_user = user
 
     @allow_unauthenticated
     async def get(self, *args: str, **kwargs: str) -> None:

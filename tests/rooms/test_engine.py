@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pycrdt import Doc, Text
+from sqlalchemy import update
 
 from jupyter_collab_ai.errors import (
     DatabaseUnavailable,
@@ -19,7 +20,12 @@ from jupyter_collab_ai.errors import (
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.documents import Documents
+from jupyter_collab_ai.rooms.gate import NotIntegrable
 from jupyter_collab_ai.rooms.log import Origin
+from jupyter_collab_ai.rooms.panics import DocumentPanic
+from jupyter_collab_ai.storage.database import Tx
+from jupyter_collab_ai.storage.tables import documents
 from tests.rooms.engine import EDITOR, NOBODY, VIEWER, Client, House, person, until
 
 
@@ -457,3 +463,113 @@ async def test_cursors_of_many_come_in_one_frame(house: House) -> None:
     await until(lambda: others <= _seen(people[0]).keys())
     assert {_seen(people[0])[client]["cursor"] for client in others} == {19}  # type: ignore[index]
     assert len(people[0].awareness) <= 19 + 3, "19 echoes, and what others did at once"
+
+
+async def test_what_another_server_moves_or_forgets_is_followed(house: House) -> None:
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    (house.root / "a.py").rename(house.root / "b.py")
+    await Documents(house.database).rename("a.py", "b.py")
+    await until(lambda: ada.room.path == "b.py")
+    await ada.type("y\n")
+    await until(lambda: house.read("b.py") == "x\ny\n")
+    await Documents(house.database).forget("b.py")
+    await until(lambda: ada.closed is Ending.NOT_FOUND)
+
+
+async def test_an_update_whose_past_is_on_its_way_is_acknowledged_when_that_has_come(
+    house: House,
+) -> None:
+    house.write("a.py", "")
+    ada = await house.client("ada", "a.py")
+    await until(lambda: ada.saved == [1])
+    ada.text += "one "
+    ada.text += "two "
+    lost, late = ada._sending
+    ada._sending.clear()
+    await ada.send(late)
+    await ada.room.settle(5)
+    assert ada.saved == [1]
+    # It is asked for all that it has, and answers.
+    await until(lambda: ada._sending)
+    await ada.flush()
+    await until(lambda: ada.saved == [1, 2, 3])
+    bob = await house.client("bob", "a.py")
+    assert str(bob.text) == "one two "
+    assert lost
+
+
+async def test_an_update_of_the_servers_that_hangs_on_nothing_is_not_recorded(
+    house: House,
+) -> None:
+    house.write("a.py", "")
+    ada = await house.client("ada", "a.py")
+    doc: Doc[Any] = Doc()
+    text = doc.get("source", type=Text)
+    text += "one "
+    state = doc.get_state()
+    text += "two"
+    with pytest.raises(NotIntegrable):
+        await ada.room.add(doc.get_update(state), origin=Origin.SERVER)
+    await ada.type("fine")
+    await until(lambda: len(ada.saved) == 2)
+    history = await house.rooms.log.load(ada.room.document.id, ada.room.epoch)
+    assert str(history.replay().get("source", type=Text)) == "fine"
+
+
+async def test_a_panic_ends_an_edit_and_nothing_else(house: House) -> None:
+    house.write("a.py", "abc")
+    ada = await house.client("ada", "a.py")
+
+    def panic(doc: Doc[Any]) -> None:
+        text = doc.get("source", type=Text)
+        text.sticky_index(len(text))
+
+    with pytest.raises(DocumentPanic):
+        await ada.room.edit(panic)
+    with pytest.raises(DocumentPanic):
+        await ada.room.look(panic)
+    await ada.type("d")
+    await until(lambda: len(ada.saved) == 2)
+
+
+async def test_a_history_that_was_given_up_resets_who_is_in_it(house: House) -> None:
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    document_id = ada.room.document.id
+
+    def give_up(tx: Tx) -> None:
+        tx.execute(update(documents).where(documents.c.id == document_id).values(epoch="new"))
+
+    await house.database.write(give_up)
+    await ada.type("y")
+    await until(lambda: ada.closed is Ending.RESET)
+    assert ada.resets == ["unknown_history"]
+
+
+async def test_what_waits_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.write("a.py", "")
+    ada = await house.client("ada", "a.py")
+    await until(lambda: ada.saved == [1])
+    ada.room._inbox._max_waiting = 1000
+    write = house.database.write
+    go_on = asyncio.Event()
+
+    async def wait(function: Any, **options: Any) -> Any:
+        await go_on.wait()
+        return await write(function, **options)
+
+    monkeypatch.setattr(house.database, "write", wait)
+    typing = asyncio.create_task(_type_much(ada))
+    await until(lambda: len(ada.room._inbox) >= 5)
+    await asyncio.sleep(0.1)
+    assert not typing.done(), "the sender has to wait"
+    assert ada.room._inbox._bytes < 1300
+    go_on.set()
+    await typing
+    await until(lambda: len(ada.saved) == 101)
+
+
+async def _type_much(client: Client) -> None:
+    for _ in range(100):
+        await client.type("x" * 100)

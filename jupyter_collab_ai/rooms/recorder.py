@@ -1,0 +1,86 @@
+"""Recording for one room, however long it takes: a database that fails is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from jupyter_collab_ai.errors import DatabaseUnavailable
+from jupyter_collab_ai.ids import DocumentId
+from jupyter_collab_ai.rooms.log import ClientRecord, Entry, Fence, Recorded, UpdateLog
+
+T = TypeVar("T")
+
+#: Seconds between two attempts, at first and at the most.
+FIRST_RETRY = 0.05
+LAST_RETRY = 1.0
+#: Seconds without an answer of the database after which people are told.
+SLOW = 1.5
+
+_WAITING = "The database is slow to answer; what you type is kept until it does."
+
+
+class Recorder:
+    """The log of one history of one document."""
+
+    def __init__(self, update_log: UpdateLog, document_id: DocumentId, epoch: str) -> None:
+        self._log = update_log
+        self._document_id = document_id
+        self._epoch = epoch
+        self._in_trouble = False
+        #: Told in a sentence why nothing can be recorded, and with None that it can again.
+        self.on_trouble: Callable[[str | None], None] | None = None
+
+    async def append(
+        self,
+        expected: int,
+        entries: Sequence[Entry],
+        records: Sequence[ClientRecord] = (),
+        fence: Fence | None = None,
+    ) -> None:
+        """Record; see :meth:`UpdateLog.append`.
+
+        Raises:
+            LogMoved: Others have recorded something; it may even be this, where the database
+                seemed to have failed.
+            LogGone: There is no such history any more.
+        """
+        await self._insist(
+            lambda: self._log.append(
+                self._document_id, self._epoch, expected, entries, clients=records, fence=fence
+            )
+        )
+
+    async def later(self, seq: int) -> tuple[list[Recorded], list[ClientRecord]]:
+        """Return the updates after ``seq``, and what is known of clients by now.
+
+        Raises:
+            LogGone: There is no such history any more.
+        """
+        updates = await self._insist(lambda: self._log.after(self._document_id, self._epoch, seq))
+        return updates, await self._insist(lambda: self._log.clients(self._document_id))
+
+    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        loop = asyncio.get_running_loop()
+        delay = FIRST_RETRY
+        while True:
+            slow = loop.call_later(SLOW, self._tell, _WAITING)
+            try:
+                result = await act()
+            except DatabaseUnavailable as error:
+                self._tell(error.message)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_RETRY)
+            else:
+                self._tell(None)
+                return result
+            finally:
+                slow.cancel()
+
+    def _tell(self, why: str | None) -> None:
+        if (why is not None) == self._in_trouble:
+            return
+        self._in_trouble = why is not None
+        if self.on_trouble is not None:
+            self.on_trouble(why)
