@@ -14,8 +14,9 @@ from jupyter_collab_ai.errors import FieldError, InvalidRequest
 
 #: Bytes that a path may have.
 MAX_PATH = 1000
-#: Bytes that one part of a path may have; most file systems take no more.
-MAX_PART = 255
+#: Bytes that one part of a path may have. Most file systems take 255; Jupyter puts the names of
+#: checkpoints and of half-written files together from it.
+MAX_PART = 240
 #: The folder that holds everybody's own folder.
 HOMES = "users"
 
@@ -92,6 +93,17 @@ def ancestors(path: str) -> list[str]:
 def home_of(username: str) -> str:
     """Return the folder that is ``username``'s own."""
     return f"{HOMES}/{username}"
+
+
+def home_holding(path: str) -> str | None:
+    """Return the username whose own folder ``path`` is or lies in, whether it exists or not."""
+    parts = path.split("/", 2)
+    return parts[1] if len(parts) > 1 and parts[0] == HOMES else None
+
+
+def is_home(path: str) -> bool:
+    """Return whether ``path`` is somebody's own folder itself."""
+    return path.count("/") == 1 and home_holding(path) is not None
 
 
 def parent_of(path: str) -> str:
