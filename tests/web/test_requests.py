@@ -95,3 +95,10 @@ def test_a_bad_query(arguments):
     with pytest.raises(InvalidRequest) as caught:
         parse_query(Page, arguments)
     assert caught.value.errors[0].field == next(iter(arguments))
+
+
+def test_the_time_that_jupyterlab_adds_is_no_parameter():
+    assert parse_query(Page, {"limit": [b"7"], "1732390000000": [b""]}).limit == 7
+    for arguments in ({"1732390000000": [b"x"]}, {"x1": [b""]}):
+        with pytest.raises(InvalidRequest):
+            parse_query(Page, arguments)
