@@ -333,11 +333,8 @@ class Gate:
         """Return whether each request to ``application`` passes this gate."""
         return (
             application.settings.get("collab_gate") is self
-            and {
-                "get_handler_delegate",
-                "find_handler",
-            }
-            <= vars(application).keys()
+            and bool(self._in_the_way)
+            and self._in_the_way.items() <= vars(application).items()
         )
 
     # ------------------------------------------------------------ requests

@@ -19,7 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from jupyter_collab_ai.clock import utcnow
-from jupyter_collab_ai.ids import UserId
+from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Credential, Principal
 from jupyter_collab_ai.sessions import store
 from jupyter_collab_ai.sessions.roles import Role
@@ -176,13 +176,21 @@ class Server:
         session_id = made["id"]
 
         def write(tx: Tx) -> None:
+            for name in PEOPLE:
+                store.remove_member(tx, session_id, UserId(f"id-{name}"))
             for name, role in members.items():
                 store.put_member(tx, session_id, UserId(f"id-{name}"), role)
-            store.remove_member(tx, session_id, principal.user_id)
 
         await self.world.database.write(write)
         assert members[owner] is Role.OWNER
         return str(session_id)
+
+    async def set_role(self, session_id: str, name: str, role: Role) -> None:
+        """Change the role of a member."""
+        user_id = UserId(f"id-{name}")
+        await self.world.database.write(
+            lambda tx: store.put_member(tx, SessionId(session_id), user_id, role)
+        )
 
 
 @pytest.fixture

@@ -20,13 +20,12 @@ from jupyter_collab_ai.access.linking import install, link, verify_installed
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms.sockets import SessionSocket
 from jupyter_collab_ai.sessions.contents import JupyterContents
-from jupyter_collab_ai.sessions.feed import Feed
-from jupyter_collab_ai.sessions.handlers import handlers as session_handlers
+from jupyter_collab_ai.sessions.handlers import SessionListHandler
 from jupyter_collab_ai.sessions.roles import DEFAULT_POLICY, Policy
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.storage.database import Database
-from jupyter_collab_ai.web.events import EventHub
 from jupyter_collab_ai.web.handlers import ApiHandler, UnknownHandler
+from jupyter_collab_ai.web.requests import Body
 
 #: JupyterLab's own account in these tests.
 STARTER = "root"
@@ -52,9 +51,6 @@ class World:
 
     # ------------------------------------------------------------ ports
 
-    def online(self, session_id: object) -> set[Any]:
-        return set()
-
     async def current(self, session_id: object) -> None:
         return None
 
@@ -65,8 +61,6 @@ class World:
         if self.move_error is not None:
             raise self.move_error
         self.moves.append(("renamed", old, new))
-        assert self.sessions is not None
-        await self.sessions.renamed(old, new)
 
     async def deleted(self, path: str) -> None:
         self.moves.append(("deleted", path))
@@ -139,6 +133,23 @@ class Handshake(WebSocketHandler, JupyterHandler):
 Handshake.__module__, Handshake.__qualname__ = SessionSocket.__module__, SessionSocket.__qualname__
 
 
+class OwnCall(ApiHandler):
+    """Passes for one of our own calls."""
+
+    def get(self) -> None:
+        self.write_json({"who": self.principal.username})
+
+    def post(self) -> None:
+        self.read_body(Body)
+        self.no_content()
+
+
+OwnCall.__module__, OwnCall.__qualname__ = (
+    SessionListHandler.__module__,
+    SessionListHandler.__qualname__,
+)
+
+
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "tests.access.extension"}]
 
@@ -149,12 +160,12 @@ def _link_jupyter_server_extension(serverapp: ServerApp) -> None:
 
 def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     contents = JupyterContents(serverapp.contents_manager)
-    world.sessions = Sessions(world.database, contents, world, world, world, policy=world.policy)
+    world.sessions = Sessions(world.database, contents, world, world, policy=world.policy)
     world.gate = install(
         serverapp,
         standings=world.sessions,
         locks=world,
-        moves=world,
+        moves=world.sessions,
         logins=world,
         folders=Folders(world.data, STARTER),
         replacements={
@@ -167,11 +178,10 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     def url(path: str) -> str:
         return url_path_join(serverapp.base_url, "collab-ai", path) + "$"
 
-    feed = Feed(world.database, world.sessions, EventHub(), world)
     serverapp.web_app.add_handlers(
         ".*$",
         [
-            *session_handlers(url, world.sessions, feed),
+            (url("sessions"), OwnCall),
             (url("ws/([^/]+)"), Handshake),
             (url("(.*)"), UnknownHandler),
         ],

@@ -286,8 +286,7 @@ async def test_whoever_may_execute_uses_the_kernels_of_their_documents(
     assert await server.shake_hands("viewer", channels) == 403
     socket = await server.shake_hands("editor", channels)
     assert isinstance(socket, WebSocketClientConnection)
-    root = server.world.principals["root"]
-    await server.sessions.set_role(root, session, "editor", Role.VIEWER)
+    await server.set_role(session, "editor", Role.VIEWER)
     while await socket.read_message() is not None:
         pass
     assert socket.close_code == 1008
