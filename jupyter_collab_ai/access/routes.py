@@ -221,6 +221,17 @@ _OURS: Final[dict[str, Rules]] = {
     "sessions.handlers.ActivityHandler": {"GET": SIGNED_IN},
     "sessions.handlers.EventsHandler": {"GET": SIGNED_IN},
     "rooms.sockets.SessionSocket": {"GET": HANDSHAKE},
+    "ai.handlers.DebuggerHandler": {"POST": SIGNED_IN},
+    "ai.handlers.GeneratorHandler": {"POST": SIGNED_IN},
+    "ai.handlers.FixHandler": {"POST": SIGNED_IN},
+    "ai.handlers.OperationsHandler": {"GET": SIGNED_IN},
+    "ai.handlers.OperationHandler": {"GET": SIGNED_IN, "DELETE": SIGNED_IN},
+    "ai.handlers.ApplyHandler": {"POST": SIGNED_IN},
+    "ai.handlers.UndoHandler": {"POST": SIGNED_IN},
+    "ai.handlers.ModelsHandler": {"GET": SIGNED_IN},
+    "ai.handlers.UsageHandler": {"GET": SIGNED_IN},
+    "ai.handlers.LocksHandler": {"GET": SIGNED_IN},
+    "ai.handlers.LockHandler": {"DELETE": SIGNED_IN},
 }
 
 #: The whole table.

@@ -212,6 +212,24 @@ async def test_a_refused_page_is_a_page_for_people(server: Server) -> None:
         assert b"secret = 1" not in answer.body
 
 
+async def test_a_cookie_alone_changes_nothing(server: Server) -> None:
+    """Upstream checks that whoever writes by cookie has read a page of this server."""
+    body = {"type": "file", "format": "text", "content": "y = 2\n"}
+    cookie = {"Cookie": "name=owner"}
+    answer = await server(None, "PUT", f"api/contents/{FILE}", body, headers=cookie)
+    assert answer.status == 403
+    assert (server.root / FILE).read_text() == "x = 1\n"
+    page = await server(None, "GET", "lab", headers=cookie)
+    (xsrf,) = (
+        value.partition(";")[0]
+        for value in page.response.headers.get_list("Set-Cookie")
+        if value.startswith("_xsrf=")
+    )
+    headers = {"Cookie": f"name=owner; {xsrf}", "X-XSRFToken": xsrf.partition("=")[2]}
+    answer = await server(None, "PUT", f"api/contents/{FILE}", body, headers=headers)
+    assert answer.status == 200
+
+
 # ---------------------------------------------------------------- what upstream would tell
 
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 from jupyter_server.base.handlers import JupyterHandler
 from tornado.web import RequestHandler
 
+import jupyter_collab_ai as package
+from jupyter_collab_ai.access.linking import REPLACEMENTS
 from jupyter_collab_ai.access.report import route_report
 from jupyter_collab_ai.access.resolve import RESOLVERS
-from jupyter_collab_ai.access.routes import TABLE, rule_of, rules_of
+from jupyter_collab_ai.access.routes import TABLE, name_of, rule_of, rules_of
 from jupyter_collab_ai.access.rules import ADMIN, Target, Who
 from tests.access.conftest import EXTENSIONS, Server
 
+METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+#: Answer where upstream's rules apply, because other rooms bring them as replacements.
+INSTEAD_OF_UPSTREAM = {
+    "jupyter_collab_ai.rooms.jupyterlab.RoomSocket",
+    "jupyter_collab_ai.rooms.jupyterlab.DocumentSession",
+}
 #: Packages that are no requirement of this one.
 OPTIONAL = ("notebook.",)
 
@@ -39,6 +49,34 @@ def test_every_handler_of_the_table_exists(name: str) -> None:
     assert rules_of(handler) is TABLE[name]
     for method in TABLE[name]:
         assert method == "*" or hasattr(handler, method.lower())
+
+
+def our_handlers() -> Iterator[type[RequestHandler]]:
+    """Return every class of this package that answers to some HTTP method."""
+    names = [module.name for module in walk_packages(package.__path__, f"{package.__name__}.")]
+    for name in names:
+        if ".migrations." in name or name.endswith((".env", "__main__")):
+            continue
+        for handler in vars(import_module(name)).values():
+            if not isinstance(handler, type) or handler.__module__ != name:
+                continue
+            if issubclass(handler, RequestHandler) and set(METHODS) & vars(handler).keys():
+                yield handler
+
+
+def test_every_handler_of_ours_has_a_rule_for_each_of_its_methods() -> None:
+    handlers = {handler: name_of(handler) for handler in our_handlers()}
+    assert len(handlers) > 20
+    instead = {replacement for replacement, _ in REPLACEMENTS.values()}
+    for handler, name in handlers.items():
+        if name in INSTEAD_OF_UPSTREAM or handler in instead:
+            continue
+        rules = TABLE.get(name)
+        assert rules is not None, f"{name} has no rule"
+        for method in METHODS:
+            implemented = getattr(handler, method) is not getattr(RequestHandler, method)
+            if implemented and method != "options":
+                assert {method.upper(), "*"} & rules.keys(), f"{method} of {name} has no rule"
 
 
 def test_what_is_not_known_is_for_admins() -> None:
