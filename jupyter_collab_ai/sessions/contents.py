@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.utils import ensure_async
+from nbformat.validator import normalize
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import (
@@ -21,6 +26,10 @@ from jupyter_collab_ai.sessions.paths import ancestors, join, parent_of
 #: Bytes that a new document may have.
 MAX_CONTENT = 10 * 1024 * 1024
 
+_TAKEN = "There is something at this path already; choose another."
+_UNDER_FILE = "A file is where a folder of this path would have to be."
+_LEFT = "Not all of the files can be deleted; delete what is left by hand."
+
 
 class JupyterContents:
     """Implements the port :class:`~jupyter_collab_ai.sessions.ports.Contents`."""
@@ -28,6 +37,17 @@ class JupyterContents:
     def __init__(self, manager: Any) -> None:
         """Use ``manager``, which may be asynchronous or not."""
         self._manager = manager
+
+    async def require_plain(self, path: str) -> None:
+        """Refuse a path that leads through a link: the same file would have two paths.
+
+        Raises:
+            InvalidRequest: It does.
+        """
+        root = self._root
+        if root is not None and await asyncio.to_thread(_is_linked, root, path):
+            sentence = "The path leads through a link; name what it leads to instead."
+            raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
 
     async def kind(self, path: str) -> str | None:
         """Return ``file``, ``notebook`` or ``directory``; None where there is nothing."""
@@ -39,50 +59,90 @@ class JupyterContents:
             raise
         return str(model["type"])
 
-    async def create(self, path: str, kind: str, content: object | None) -> None:
-        """Create what does not exist yet, and the folders above it.
+    async def prepare(self, kind: str, content: object | None) -> dict[str, Any]:
+        """Return the contents model of a new file, notebook or folder.
 
         Raises:
             InvalidRequest: ``content`` is not what a file of this kind can hold.
             DocumentTooLarge: ``content`` is larger than :data:`MAX_CONTENT`.
-            PathExists: A file is where a folder would have to be.
         """
-        model = new_model(kind, content)
-        for folder in reversed(ancestors(path)[1:]):
-            found = await self.kind(folder)
-            if found is None:
-                await ensure_async(self._manager.save({"type": "directory"}, folder))
-            elif found != "directory":
-                raise PathExists("A file is where a folder of this path would have to be.")
-        await ensure_async(self._manager.save(model, path))
+        # To validate a large notebook takes seconds.
+        return await asyncio.to_thread(new_model, kind, content)
+
+    async def create(self, path: str, prepared: dict[str, Any]) -> None:
+        """Create what does not exist yet, and the folders above it.
+
+        Raises:
+            PathExists: Something is there, or a file is where a folder would have to be.
+        """
+        await self._make_folders(ancestors(path)[1:])
+        if await self.kind(path) is not None:
+            raise PathExists(_TAKEN)
+        await ensure_async(self._manager.save(prepared, path))
 
     async def move(self, old: str, new: str) -> None:
         """Move a file or folder; folders above the new path are made.
 
         Raises:
             NotFound: There is nothing at ``old``.
-            PathExists: There is something at ``new``.
+            PathExists: There is something at ``new``, or a file is where a folder would have
+                to be.
         """
         if await self.kind(old) is None:
             raise NotFound("There is nothing at the session's path any more.")
         if await self.kind(new) is not None:
-            raise PathExists("There is something at this path already; choose another.")
-        folder = parent_of(new)
-        if folder and await self.kind(folder) is None:
-            await self.create(folder, "directory", None)
-        await ensure_async(self._manager.rename_file(old, new))
+            raise PathExists(_TAKEN)
+        if parent_of(new):
+            await self._make_folders(ancestors(parent_of(new)))
+        # Not ``rename_file``: this one lets checkpoints and file ids follow.
+        await ensure_async(self._manager.rename(old, new))
 
     async def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all that is in it; nothing there is no error."""
+        """Delete a file, or a folder with all that is in it; nothing there is no error.
+
+        Raises:
+            PathExists: Something can't be deleted.
+        """
         kind = await self.kind(path)
         if kind is None:
             return
-        if kind == "directory" and not getattr(self._manager, "delete_to_trash", False):
-            # Jupyter refuses to delete a folder that is not empty, where there is no trash.
-            model = await ensure_async(self._manager.get(path, content=True))
-            for child in model["content"]:
-                await self.delete(join(path, child["name"]))
-        await ensure_async(self._manager.delete_file(path))
+        try:
+            await ensure_async(self._manager.delete(path))
+        except HTTPError as error:
+            if error.status_code != 400:
+                raise
+            # Jupyter's word for a folder that is not empty, where there is no trash.
+            if kind != "directory" or await self._is_link(path):
+                raise PathExists(_LEFT) from None
+        else:
+            return
+        model = await ensure_async(self._manager.get(path, content=True))
+        for child in model["content"]:
+            await self.delete(join(path, child["name"]))
+        try:
+            await ensure_async(self._manager.delete(path))
+        except HTTPError as error:
+            if error.status_code != 400:
+                raise
+            raise PathExists(_LEFT) from None
+
+    async def _make_folders(self, folders: list[str]) -> None:
+        """Make folders that don't exist; the longest path comes first."""
+        for folder in reversed(folders):
+            found = await self.kind(folder)
+            if found is None:
+                await ensure_async(self._manager.save({"type": "directory"}, folder))
+            elif found != "directory":
+                raise PathExists(_UNDER_FILE)
+
+    @property
+    def _root(self) -> str | None:
+        on_disk = isinstance(self._manager, FileManagerMixin)
+        return str(self._manager.root_dir) if on_disk else None
+
+    async def _is_link(self, path: str) -> bool:
+        root = self._root
+        return root is not None and await asyncio.to_thread(Path(root, path).is_symlink)
 
 
 def new_model(kind: str, content: object | None) -> dict[str, Any]:
@@ -107,16 +167,22 @@ def new_model(kind: str, content: object | None) -> dict[str, Any]:
 
 
 def _notebook(content: object | None) -> Any:
+    """Return a valid notebook of nbformat 4.5, the version in which cells have ids."""
     if content is None:
         return nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
     text = content if isinstance(content, str) else json.dumps(content)
     _require_size(text)
     try:
         notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+        notebook = nbformat.v4.upgrade(notebook)  # type: ignore[no-untyped-call]
+        _, notebook = normalize(notebook)
         nbformat.validate(notebook)
     except Exception:
         # nbformat raises whatever its input leads it into.
         raise _bad_content("The content is not a valid notebook (nbformat 4).") from None
+    for cell in notebook.cells:
+        # Who sends a notebook can't vouch for its outputs: trusted ones run in browsers.
+        cell.metadata.pop("trusted", None)
     return notebook
 
 
@@ -130,3 +196,9 @@ def _require_size(text: str) -> None:
 
 def _bad_content(sentence: str) -> InvalidRequest:
     return InvalidRequest(sentence, errors=[FieldError("content", sentence)])
+
+
+def _is_linked(root: str, path: str) -> bool:
+    top = os.path.realpath(root)
+    wanted = os.path.join(top, *path.split("/"))  # noqa: PTH118  # realpath of Path is strict
+    return os.path.realpath(wanted) != wanted

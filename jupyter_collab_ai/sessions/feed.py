@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from sqlalchemy import select
 
@@ -14,36 +14,49 @@ from jupyter_collab_ai.errors import CollabError
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
-from jupyter_collab_ai.sessions.service import Sessions
+from jupyter_collab_ai.sessions.ports import Logins
+from jupyter_collab_ai.sessions.standings import Standings
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.tables import users
 from jupyter_collab_ai.web.events import EventHub, Subscription
 
 log = logging.getLogger(__name__)
 
-
-class Logins(Protocol):
-    """Whether whoever opened a stream is still signed in."""
-
-    def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
-        """Call ``ended`` once the login or the account ends; returns how to stop."""
-        ...
+_Reader = tuple[Principal, SessionId, Subscription]
 
 
 class Feed:
-    """Publishes changes of members, and ends the streams of who may no longer follow."""
+    """Publishes changes of members, and ends the streams of who may no longer follow.
+
+    What is published of a member is what holds when it is published, and it is published in
+    order: the last event of a member is true.
+    """
 
     def __init__(
-        self, database: Database, sessions: Sessions, hub: EventHub, logins: Logins
+        self, database: Database, standings: Standings, hub: EventHub, logins: Logins
     ) -> None:
         self._database = database
-        self._sessions = sessions
+        self._standings = standings
         self._hub = hub
         self._logins = logins
-        self._readers: set[tuple[Principal, SessionId, Subscription]] = set()
+        self._readers: set[_Reader] = set()
+        #: Members whose change is to be told, in order and once each.
+        self._changed: dict[tuple[SessionId, UserId], None] = {}
+        self._publishing = False
         self._tasks: set[asyncio.Task[None]] = set()
-        database.changes.subscribe(store.MEMBER, self._member_changed)
-        database.changes.subscribe(store.SESSION, self._session_changed)
+        self._stops = [
+            database.changes.subscribe(store.MEMBER, self._member_changed),
+            database.changes.subscribe(store.SESSION, self._session_changed),
+        ]
+
+    async def close(self) -> None:
+        """Let everyone go, and hear no more."""
+        for stop in self._stops:
+            stop()
+        self._end(None)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @contextlib.contextmanager
     def follow(self, principal: Principal, session_id: SessionId) -> Iterator[Subscription]:
@@ -62,30 +75,46 @@ class Feed:
 
     def _member_changed(self, key: str | None) -> None:
         if key is None:
-            self._recheck_all()
+            # Something may have been missed: who comes back reads everything anew.
+            self._end(None)
             return
-        session_id, _, user_id = key.partition(":")
-        self._spawn(self._publish(SessionId(session_id), UserId(user_id)))
-        self._recheck_all(SessionId(session_id), UserId(user_id))
+        session_id, user_id = store.parse_member(key)
+        if not any(followed == session_id for _, followed, _ in self._readers):
+            return
+        self._changed[session_id, user_id] = None
+        if not self._publishing:
+            self._publishing = True
+            self._spawn(self._publish_all())
+        self._recheck_all(session_id, user_id)
 
     def _session_changed(self, key: str | None) -> None:
-        self._recheck_all(None if key is None else SessionId(key))
+        self._recheck_all(None if key is None else SessionId(key), None)
 
-    def _recheck_all(
-        self, session_id: SessionId | None = None, user_id: UserId | None = None
-    ) -> None:
+    def _recheck_all(self, session_id: SessionId | None, user_id: UserId | None) -> None:
         for entry in tuple(self._readers):
             principal, followed, _ = entry
             if session_id in (None, followed) and user_id in (None, principal.user_id):
                 self._spawn(self._recheck(entry))
 
-    async def _recheck(self, entry: tuple[Principal, SessionId, Subscription]) -> None:
+    async def _recheck(self, entry: _Reader) -> None:
         principal, session_id, reader = entry
         try:
-            await self._sessions.standing_in(principal, session_id)
+            await self._standings.standing_in(principal, session_id)
         except CollabError:
             # Whether it is not allowed or not known to be: the page asks again, and is told.
             reader.end()
+        except Exception:
+            log.exception("A stream was ended, because its right could not be checked.")
+            reader.end()
+
+    async def _publish_all(self) -> None:
+        try:
+            while self._changed:
+                session_id, user_id = next(iter(self._changed))
+                del self._changed[session_id, user_id]
+                await self._publish(session_id, user_id)
+        finally:
+            self._publishing = False
 
     async def _publish(self, session_id: SessionId, user_id: UserId) -> None:
         def read(tx: Tx) -> tuple[dict[str, Any] | None, str | None]:
@@ -98,17 +127,23 @@ class Feed:
 
         try:
             user, role = await self._database.read(read)
-        except CollabError:
-            log.warning("A change of members could not be told: the database can't be reached.")
+        except Exception as error:
+            log.warning("A change of members could not be told (%s).", type(error).__name__)
+            self._end(session_id)
             return
         if user is None:
             return
-        data = {"username": user["username"], "role": role, "user": user}
-        self._hub.publish(session_id, "member", data)
+        named = {"username": user["username"], "role": role}
+        self._hub.publish(session_id, "member", {**named, "user": user})
         if role is not None:
-            self._hub.publish(session_id, "role", {"username": user["username"], "role": role})
+            self._hub.publish(session_id, "role", named)
 
-    def _spawn(self, work: Any) -> None:
+    def _end(self, session_id: SessionId | None) -> None:
+        for _, followed, reader in tuple(self._readers):
+            if session_id in (None, followed):
+                reader.end()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

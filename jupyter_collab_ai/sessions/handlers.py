@@ -7,27 +7,42 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from jupyter_server.utils import url_path_join
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints
 
 from jupyter_collab_ai.ids import SessionId
 from jupyter_collab_ai.sessions.contents import MAX_CONTENT
 from jupyter_collab_ai.sessions.feed import Feed
+from jupyter_collab_ai.sessions.invitations import MAX_EXPIRY, Invitations
+from jupyter_collab_ai.sessions.members import Members
 from jupyter_collab_ai.sessions.roles import Role
-from jupyter_collab_ai.sessions.service import MAX_EXPIRY, Sessions
+from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.web.events import open_stream, stream
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-Username = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+#: Characters that join others, as in Persian words and in emoji; the others of their kind
+#: (Unicode's Cf) can make a text look like another one.
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    if not text.translate(_JOINERS).isprintable():
         raise ValueError("This has characters that can't be shown")
     return text
+
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    AfterValidator(_printable),
+]
+Username = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
+    AfterValidator(_printable),
+]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class CreateBody(Body):
@@ -38,19 +53,12 @@ class CreateBody(Body):
     type: Literal["file", "directory", "notebook"] | None = None
     content: str | dict[str, Any] | None = None
 
-    _name = field_validator("name")(_printable)
-
 
 class UpdateBody(Body):
     """What is to change of a session."""
 
     name: Name | None = None
     path: str | None = None
-
-    @field_validator("name")
-    @classmethod
-    def _name(cls, name: str | None) -> str | None:
-        return None if name is None else _printable(name)
 
 
 class InviteBody(Body):
@@ -59,9 +67,7 @@ class InviteBody(Body):
     session_id: Id
     role: Role
     username: Username | None = None
-    email: (
-        Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None
-    ) = None
+    email: Email | None = None
     #: Seconds.
     expires_in: Annotated[int, Field(ge=1, le=int(MAX_EXPIRY.total_seconds()))] | None = None
     max_uses: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -70,7 +76,7 @@ class InviteBody(Body):
 class AcceptBody(Body):
     """The secret of an invitation."""
 
-    invitation: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    invitation: Annotated[str, StringConstraints(min_length=1, max_length=256), Field(repr=False)]
 
 
 class AccessBody(Body):
@@ -106,17 +112,27 @@ class NoQuery(Query):
 
 
 class SessionsHandler(ApiHandler):
-    """Base: gives the service."""
+    """Base of what is about sessions."""
 
     def initialize(self, sessions: Sessions) -> None:
         """Get what the handler works with."""
         self.sessions = sessions
 
-    def public_url(self, *parts: str) -> str:
-        """Return an address under which this server is reached by whoever is asking."""
-        return f"{self.request.protocol}://{self.request.host}" + url_path_join(
-            self.base_url, "collab-ai", *parts
-        )
+
+class MembersHandler(ApiHandler):
+    """Base of what is about members."""
+
+    def initialize(self, members: Members) -> None:
+        """Get what the handler works with."""
+        self.members = members
+
+
+class InvitationsHandler(ApiHandler):
+    """Base of what is about invitations."""
+
+    def initialize(self, invitations: Invitations) -> None:
+        """Get what the handler works with."""
+        self.invitations = invitations
 
 
 class SessionListHandler(SessionsHandler):
@@ -181,85 +197,88 @@ class SessionHandler(SessionsHandler):
         self.no_content()
 
 
-class MemberListHandler(SessionsHandler):
+class MemberListHandler(MembersHandler):
     """``/sessions/{session_id}/members``."""
 
     async def get(self, session_id: str) -> None:
         """List members."""
         self.read_query(NoQuery)
-        self.write_json({"items": await self.sessions.members(self.principal, session_id)})
+        self.write_json({"items": await self.members.all(self.principal, session_id)})
 
 
-class MemberHandler(SessionsHandler):
+class MemberHandler(MembersHandler):
     """``/sessions/{session_id}/members/{username}``."""
 
     async def delete(self, session_id: str, username: str) -> None:
         """Remove a member, or leave."""
-        await self.sessions.remove_member(
-            self.principal, session_id, username, address=self.address
-        )
+        await self.members.remove(self.principal, session_id, username, address=self.address)
         self.no_content()
 
 
-class InviteHandler(SessionsHandler):
+class InviteHandler(InvitationsHandler):
     """``/sessions/invite``."""
 
     async def post(self) -> None:
         """Invite by name or by link."""
         body = self.read_body(InviteBody)
-        invited = await self.sessions.invite(
+        invited = await self.invitations.invite(
             self.principal,
             body.session_id,
             body.role,
             username=body.username,
             email=body.email,
             expires_in=body.expires_in,
-            max_uses=1 if body.max_uses is None else body.max_uses,
+            max_uses=body.max_uses,
             address=self.address,
         )
         answer: dict[str, Any] = {"invitation": invited.invitation.as_json()}
         if invited.secret is not None:
-            answer["url"] = self.public_url("join") + "?invitation=" + invited.secret
+            # Under the name by which this server was reached by whoever invites.
+            host = f"{self.request.protocol}://{self.request.host}"
+            page = url_path_join(self.base_url, "collab-ai", "join")
+            answer["url"] = f"{host}{page}?invitation={invited.secret}"
         self.write_json(answer, 201)
 
 
-class InvitationListHandler(SessionsHandler):
+class InvitationListHandler(InvitationsHandler):
     """``/sessions/{session_id}/invitations``."""
 
     async def get(self, session_id: str) -> None:
         """List invitations, without their secrets."""
         self.read_query(NoQuery)
-        self.write_json({"items": await self.sessions.invitations(self.principal, session_id)})
+        self.write_json({"items": await self.invitations.open(self.principal, session_id)})
 
 
-class InvitationHandler(SessionsHandler):
+class InvitationHandler(InvitationsHandler):
     """``/sessions/{session_id}/invitations/{id}``."""
 
     async def delete(self, session_id: str, invitation_id: str) -> None:
         """Revoke an invitation."""
-        await self.sessions.revoke(self.principal, session_id, invitation_id, address=self.address)
+        await self.invitations.revoke(
+            self.principal, session_id, invitation_id, address=self.address
+        )
         self.no_content()
 
 
-class AcceptHandler(SessionsHandler):
+class AcceptHandler(InvitationsHandler):
     """``/invitations/accept``."""
 
     async def post(self) -> None:
         """Become a member."""
         body = self.read_body(AcceptBody)
         self.write_json(
-            await self.sessions.accept(self.principal, body.invitation, address=self.address)
+            await self.invitations.accept(self.principal, body.invitation, address=self.address)
         )
 
 
-class AccessHandler(SessionsHandler):
+class AccessHandler(MembersHandler):
     """``/sessions/access``."""
 
     async def put(self) -> None:
         """Change a role."""
         body = self.read_body(AccessBody)
         self.write_json(
-            await self.sessions.set_role(
+            await self.members.set_role(
                 self.principal, body.session_id, body.username, body.role, address=self.address
             )
         )
@@ -299,20 +318,26 @@ class EventsHandler(ApiHandler):
 
 
 def handlers(
-    url: Callable[[str], str], sessions: Sessions, feed: Feed
+    url: Callable[[str], str],
+    sessions: Sessions,
+    members: Members,
+    invitations: Invitations,
+    feed: Feed,
 ) -> list[tuple[str, type[ApiHandler], dict[str, Any]]]:
     """Return the rules of these calls; the fixed names come before the ids."""
-    services = {"sessions": sessions}
+    to_sessions = {"sessions": sessions}
+    to_members = {"members": members}
+    to_invitations = {"invitations": invitations}
     return [
-        (url("sessions"), SessionListHandler, services),
-        (url("sessions/invite"), InviteHandler, services),
-        (url("sessions/access"), AccessHandler, services),
-        (url("invitations/accept"), AcceptHandler, services),
-        (url("sessions/([^/]+)"), SessionHandler, services),
-        (url("sessions/([^/]+)/members"), MemberListHandler, services),
-        (url("sessions/([^/]+)/members/([^/]+)"), MemberHandler, services),
-        (url("sessions/([^/]+)/invitations"), InvitationListHandler, services),
-        (url("sessions/([^/]+)/invitations/([^/]+)"), InvitationHandler, services),
-        (url("sessions/([^/]+)/activity"), ActivityHandler, services),
+        (url("sessions"), SessionListHandler, to_sessions),
+        (url("sessions/invite"), InviteHandler, to_invitations),
+        (url("sessions/access"), AccessHandler, to_members),
+        (url("invitations/accept"), AcceptHandler, to_invitations),
+        (url("sessions/([^/]+)"), SessionHandler, to_sessions),
+        (url("sessions/([^/]+)/members"), MemberListHandler, to_members),
+        (url("sessions/([^/]+)/members/([^/]+)"), MemberHandler, to_members),
+        (url("sessions/([^/]+)/invitations"), InvitationListHandler, to_invitations),
+        (url("sessions/([^/]+)/invitations/([^/]+)"), InvitationHandler, to_invitations),
+        (url("sessions/([^/]+)/activity"), ActivityHandler, to_sessions),
         (url("sessions/([^/]+)/events"), EventsHandler, {"sessions": sessions, "feed": feed}),
     ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.principal import Principal
 
 
 class Presence(Protocol):
@@ -29,7 +30,7 @@ class Locks(Protocol):
 
 
 class Moves(Protocol):
-    """Told when files of a session are moved or deleted by its owner."""
+    """Told when files are moved or deleted, so that live documents follow."""
 
     async def renamed(self, old: str, new: str) -> None:
         """Follow what was at ``old`` to ``new``."""
@@ -40,33 +41,62 @@ class Moves(Protocol):
         ...
 
 
+class Logins(Protocol):
+    """Whether whoever opened a stream is still signed in."""
+
+    def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        """Call ``ended`` once the login or the account ends; returns how to stop."""
+        ...
+
+
 class Contents(Protocol):
     """The files below the server's root."""
+
+    async def require_plain(self, path: str) -> None:
+        """Refuse a path that leads through a link.
+
+        Raises:
+            InvalidRequest: It does; what it leads to has another path.
+        """
+        ...
 
     async def kind(self, path: str) -> str | None:
         """Return ``file``, ``notebook`` or ``directory``; None where there is nothing."""
         ...
 
-    async def create(self, path: str, kind: str, content: object | None) -> None:
-        """Create what does not exist yet, and the folders above it.
+    async def prepare(self, kind: str, content: object | None) -> Any:
+        """Return what :meth:`create` makes a new file, notebook or folder of.
 
         Raises:
             InvalidRequest: ``content`` is not what a file of this kind can hold.
+            DocumentTooLarge: ``content`` is too large to be edited together.
+        """
+        ...
+
+    async def create(self, path: str, prepared: Any) -> None:
+        """Create what does not exist yet, and the folders above it.
+
+        Raises:
             PathExists: Something is there, or a file is where a folder would have to be.
         """
         ...
 
     async def move(self, old: str, new: str) -> None:
-        """Move a file or folder.
+        """Move a file or folder; folders above the new path are made.
 
         Raises:
             NotFound: There is nothing at ``old``.
-            PathExists: There is something at ``new``.
+            PathExists: There is something at ``new``, or a file is where a folder would have
+                to be.
         """
         ...
 
     async def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all that is in it; nothing there is no error."""
+        """Delete a file, or a folder with all that is in it; nothing there is no error.
+
+        Raises:
+            PathExists: Something can't be deleted.
+        """
         ...
 
 

@@ -1,24 +1,18 @@
-"""Sessions: what is shared, with whom, in which role."""
+"""Sessions: what is shared, and what becomes of it when its files move."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+import asyncio
+import base64
+import binascii
+from datetime import datetime
 from typing import Any
 
-from jupyter_collab_ai.clock import rfc3339, utcnow
+from jupyter_collab_ai.clock import rfc3339
 from jupyter_collab_ai.errors import (
     AdminRequired,
-    AlreadyMember,
     FieldError,
     InvalidRequest,
-    InvitationExpired,
-    InvitationRevoked,
-    InvitationUsed,
     LastOwner,
     Locked,
     NotFound,
@@ -28,198 +22,116 @@ from jupyter_collab_ai.errors import (
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
-from jupyter_collab_ai.sessions.paths import canonical, home_of, is_within, join, name_of
-from jupyter_collab_ai.sessions.ports import Contents, Locks, Moves, Presence
-from jupyter_collab_ai.sessions.roles import (
-    DEFAULT_POLICY,
-    NOBODY,
-    Capability,
-    Policy,
-    Role,
-    Standing,
+from jupyter_collab_ai.sessions.naming import file_name, kind_by_name, kind_of
+from jupyter_collab_ai.sessions.paths import (
+    HOMES,
+    canonical,
+    home_holding,
+    home_of,
+    is_home,
+    is_within,
+    join,
 )
-from jupyter_collab_ai.storage.changes import ChangeCache
+from jupyter_collab_ai.sessions.ports import Contents, Locks, Moves
+from jupyter_collab_ai.sessions.roles import DEFAULT_POLICY, Capability, Policy, Role
+from jupyter_collab_ai.sessions.standings import Standings
 from jupyter_collab_ai.storage.database import Database, Tx
 
-#: How long an invitation can be accepted where nothing else is said, and at the most.
-DEFAULT_EXPIRY = timedelta(days=7)
-MAX_EXPIRY = timedelta(days=365)
-#: Characters in which names of files differ from names of sessions.
-_NOT_IN_FILES = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029/\\:*?"<>|]+')
-
-_NO_SESSION = "There is no such session, or it is not shared with you."
-_NO_USER = "There is no account of this name; send a link instead."
-_LAST_OWNER = "A session always keeps one owner; make somebody else an owner first."
+_SHARED = "This path is shared already, by itself or with a folder; use that session instead."
+_MOVED_INTO = (
+    "What is shared can't be moved there: the new path is in another session, hidden or too long."
+)
 
 
-@dataclass(frozen=True)
-class Invited:
-    """What came of an invitation: the secret is told this once."""
-
-    invitation: store.Invitation
-    secret: str | None
-
-
-class Sessions:
-    """The one place that knows who may do what where."""
+class Sessions(Standings):
+    """Makes sessions, moves them and ends them, and knows who may do what in them."""
 
     def __init__(
         self,
         database: Database,
         contents: Contents,
-        presence: Presence,
         locks: Locks,
         moves: Moves,
         *,
         policy: Policy = DEFAULT_POLICY,
     ) -> None:
-        self._database = database
+        """Begin to know who may do what.
+
+        Args:
+            database: Where sessions are kept.
+            contents: Where what they share is.
+            locks: Where an AI operation is writing.
+            moves: Told after sessions have followed files that were moved or deleted.
+            policy: What each role may do.
+        """
+        super().__init__(database, policy=policy)
         self._contents = contents
-        self._presence = presence
         self._locks = locks
         self._moves = moves
-        self._policy = policy
-        self._standings: ChangeCache[tuple[UserId, str], tuple[SessionId | None, Role | None]] = (
-            ChangeCache(
-                database.changes,
-                store.MEMBER,
-                matches=lambda key, cached: key.endswith(":" + cached[0]),
-            )
-        )
-        # A new session may cover any path, so what is known of all paths goes.
-        database.changes.subscribe(store.SESSION, lambda _: self._standings.clear())
 
-    # ------------------------------------------------------------ who may do what
-
-    async def standing(self, principal: Principal, path: str) -> Standing:
-        """Return what ``principal`` is at a canonical path.
-
-        Where a session covers the path, membership decides. Elsewhere everybody has an
-        owner's rights in their own folder, and none outside of it.
-        """
-        key = (principal.user_id, path)
-        known = self._standings.get(key)
-        if known is None:
-            ticket = self._standings.ticket()
-            known = await self._database.read(lambda tx: _at(tx, path, principal.user_id))
-            self._standings.put(key, known, ticket)
-        session_id, role = known
-        if session_id is None and is_within(path, home_of(principal.username)):
-            role = Role.OWNER
-        return Standing(role, session_id, principal.is_admin, self._policy)
-
-    async def standing_in(
-        self, principal: Principal, session_id: str
-    ) -> tuple[store.Session, Standing]:
-        """Return a session and what ``principal`` is in it.
-
-        Raises:
-            NotFound: There is none, or ``principal`` may not know of it.
-        """
-
-        def read(tx: Tx) -> tuple[store.Session | None, Role | None]:
-            session = store.find(tx, session_id)
-            if session is None:
-                return None, None
-            return session, store.role_of(tx, session.id, principal.user_id)
-
-        session, role = await self._database.read(read)
-        if session is None:
-            raise NotFound(_NO_SESSION)
-        standing = Standing(role, session.id, principal.is_admin, self._policy)
-        if not standing.may(Capability.SEE):
-            raise NotFound(_NO_SESSION)
-        return session, standing
-
-    async def visible_paths(self, principal: Principal) -> tuple[str, ...]:
-        """Return the folders and files that ``principal`` may see, besides the ways to them."""
-        shared = await self._database.read(lambda tx: store.paths_of(tx, principal.user_id))
-        return tuple(sorted({home_of(principal.username), *shared}))
-
-    async def session_of(self, path: str) -> SessionId | None:
-        """Return the session that covers a canonical path."""
-        found = await self._database.read(lambda tx: store.covering(tx, path))
-        return None if found is None else found.id
-
-    def watch(
-        self, changed: Callable[[SessionId | None, UserId | None], None]
-    ) -> Callable[[], None]:
-        """Call ``changed`` with the session and user whose standing may have changed.
-
-        None stands for all. Returns how to stop.
-        """
-
-        def member(key: str | None) -> None:
-            if key is None:
-                changed(None, None)
-            else:
-                session_id, _, user_id = key.partition(":")
-                changed(SessionId(session_id), UserId(user_id))
-
-        stops = [
-            self._database.changes.subscribe(store.MEMBER, member),
-            # What a session covers may have changed, for whoever is anywhere.
-            self._database.changes.subscribe(store.SESSION, lambda _: changed(None, None)),
-        ]
-
-        def stop() -> None:
-            for each in stops:
-                each()
-
-        return stop
-
-    # ------------------------------------------------------------ sessions
+    # ------------------------------------------------------------ making
 
     async def create(
         self,
         principal: Principal,
         *,
         name: str,
-        path: str | None,
-        type_: str | None,
-        content: object | None,
+        path: str | None = None,
+        type_: str | None = None,
+        content: object | None = None,
         address: str | None = None,
     ) -> dict[str, Any]:
         """Share a file or folder, made if it does not exist, and return the session.
 
         Raises:
             InvalidRequest: The path, the type or the content can't be used.
+            DocumentTooLarge: The content is too large to be edited together.
             AdminRequired: It lies outside the folder of who asks.
             NotFound: It does, and who asks may not know of it.
             PathExists: ``content`` was given for what exists.
             PathShared: Another session has it, holds it or lies in it.
         """
         if path is None:
-            path = join(home_of(principal.username), _file_name(name, type_))
+            path = join(home_of(principal.username), file_name(name, type_))
         path = canonical(path)
         await self._require_own(principal, path)
+        await self._contents.require_plain(path)
         await self._require_free(path)
         found = await self._contents.kind(path)
-        kind = _kind(path, type_, found)
-        if found is None:
-            await self._contents.create(path, kind, content)
-        elif content is not None:
+        kind = kind_of(path, type_, found)
+        if found is not None and content is not None:
             raise PathExists(
                 "There is something at this path already; leave the content out to share it."
             )
+        prepared = None if found else await self._contents.prepare(kind, content)
 
         def write(tx: Tx) -> store.Session:
             if store.overlapping(tx, path) is not None:
-                raise PathShared(_shared_sentence())
+                raise PathShared(_SHARED)
             session = store.add(tx, name, path, kind)
             store.put_member(tx, session.id, principal.user_id, Role.OWNER)
-            store.note(
-                tx,
-                principal,
-                "session_created",
-                session_id=session.id,
-                target=path[:256],
-                address=address,
-            )
+            _note(tx, principal, "session_created", session, target=path, address=address)
+            _seat_home_owner(tx, principal, session, path)
             return session
 
+        # The path is taken before the file is made: of two who share it at once, the one who
+        # is refused must not have written into the other's file.
         session = await self._database.write(write, lock=store.LOCK)
+        if prepared is not None:
+            try:
+                await self._contents.create(path, prepared)
+            except BaseException:
+                await asyncio.shield(self._withdraw(principal, session))
+                raise
         return await self.describe(principal, session)
+
+    async def make_home(self, username: str) -> None:
+        """Make the folder that is a user's own, if it does not exist."""
+        path = home_of(username)
+        if await self._contents.kind(path) is None:
+            await self._contents.create(path, await self._contents.prepare("directory", None))
+
+    # ------------------------------------------------------------ showing
 
     async def describe(self, principal: Principal, session: store.Session) -> dict[str, Any]:
         """Return a session as clients see it."""
@@ -231,9 +143,9 @@ class Sessions:
         principal: Principal,
         *,
         limit: int,
-        after: str | None,
-        query: str | None,
-        everybody: bool,
+        after: str | None = None,
+        query: str | None = None,
+        everybody: bool = False,
     ) -> dict[str, Any]:
         """Return one page of sessions, the newest first.
 
@@ -255,373 +167,11 @@ class Sessions:
         )
         return {
             "items": await self._describe_all(principal, page.items),
-            "next": None if page.after is None else f"{page.after[0].isoformat()}~{page.after[1]}",
+            "next": None if page.after is None else _cursor(*page.after),
         }
 
-    async def update(
-        self,
-        principal: Principal,
-        session_id: str,
-        *,
-        name: str | None,
-        path: str | None,
-        address: str | None = None,
-    ) -> dict[str, Any]:
-        """Rename a session, move what it shares, or both.
-
-        Raises:
-            NotFound, RoleRequired: Who asks may not.
-            PathExists, PathShared: The new path is taken.
-            Locked: An AI operation is writing there.
-        """
-        session, standing = await self.standing_in(principal, session_id)
-        standing.require(Capability.MANAGE)
-        if path is not None and path != session.path:
-            session = await self._move(principal, session, canonical(path), address)
-        if name is not None and name != session.name:
-
-            def write(tx: Tx) -> None:
-                store.change(tx, session.id, name=name)
-                store.note(
-                    tx,
-                    principal,
-                    "session_renamed",
-                    session_id=session.id,
-                    target=name,
-                    address=address,
-                )
-
-            await self._database.write(write, lock=store.LOCK)
-        session, _ = await self.standing_in(principal, session_id)
-        return await self.describe(principal, session)
-
-    async def delete(
-        self, principal: Principal, session_id: str, *, delete_files: bool, address: str | None
-    ) -> None:
-        """End a session, and delete what it shared if that is asked for.
-
-        Raises:
-            NotFound, RoleRequired: Who asks may not.
-            Locked: The files are to be deleted while an AI operation is writing there.
-        """
-        session, standing = await self.standing_in(principal, session_id)
-        standing.require(Capability.MANAGE)
-        if delete_files:
-            await self._require_unlocked(session.path)
-
-        def write(tx: Tx) -> None:
-            for member in store.members_of(tx, session.id):
-                tx.notify(store.MEMBER, f"{session.id}:{member.user_id}")
-            store.remove(tx, session.id)
-            store.note(
-                tx,
-                principal,
-                "session_deleted",
-                session_id=session.id,
-                target=session.path[:256],
-                detail={"delete_files": delete_files},
-                address=address,
-            )
-
-        await self._database.write(write, lock=store.LOCK)
-        if delete_files:
-            await self._moves.deleted(session.path)
-            await self._contents.delete(session.path)
-
-    async def renamed(self, old: str, new: str) -> None:
-        """Let sessions follow files that were moved by other means than :meth:`update`."""
-
-        def write(tx: Tx) -> None:
-            for session in store.at_or_below(tx, old):
-                store.change(tx, session.id, path=new + session.path[len(old) :])
-
-        await self._database.write(write, lock=store.LOCK)
-
-    async def may_move(self, old: str, new: str) -> bool:
-        """Return whether files may be moved without two sessions coming to overlap."""
-
-        def read(tx: Tx) -> bool:
-            moved = store.at_or_below(tx, old)
-            inside = {session.id for session in moved}
-            for session in moved:
-                target = new + session.path[len(old) :]
-                other = store.overlapping(tx, target, but=session.id)
-                if other is not None and other.id not in inside:
-                    return False
-            return True
-
-        return await self._database.read(read)
-
-    async def sessions_at(self, path: str) -> list[store.Session]:
-        """Return the sessions at a path and in it."""
-        return await self._database.read(lambda tx: store.at_or_below(tx, path))
-
-    # ------------------------------------------------------------ members
-
-    async def members(self, principal: Principal, session_id: str) -> list[dict[str, Any]]:
-        """Return the members of a session.
-
-        Raises:
-            NotFound: There is no such session for who asks.
-        """
-        session, _ = await self.standing_in(principal, session_id)
-        members = await self._database.read(lambda tx: store.members_of(tx, session.id))
-        online = self._presence.online(session.id)
-        return [
-            {
-                "user": member.user,
-                "role": member.role.value,
-                "joined_at": rfc3339(member.joined_at),
-                "online": member.user_id in online,
-            }
-            for member in members
-        ]
-
-    async def set_role(
-        self,
-        principal: Principal,
-        session_id: str,
-        username: str,
-        role: Role,
-        *,
-        address: str | None = None,
-    ) -> dict[str, Any]:
-        """Change the role of a member; it holds on this server when this returns.
-
-        Raises:
-            NotFound, RoleRequired: Who asks may not, or there is no such member.
-            LastOwner: The session would be left without an owner.
-        """
-        session, standing = await self.standing_in(principal, session_id)
-        standing.require(Capability.MANAGE)
-
-        def write(tx: Tx) -> dict[str, Any]:
-            user, current = _require_member(tx, session.id, username)
-            if current is Role.OWNER and role is not Role.OWNER:
-                _require_other_owner(tx, session.id)
-            if current is not role:
-                store.put_member(tx, session.id, UserId(user.id), role)
-                store.note(
-                    tx,
-                    principal,
-                    "role_changed",
-                    session_id=session.id,
-                    target=user.username,
-                    detail={"from": current.value, "to": role.value},
-                    address=address,
-                )
-            return store.user_json(user)
-
-        user = await self._database.write(write, lock=store.LOCK)
-        return {"user": user, "role": role.value}
-
-    async def remove_member(
-        self, principal: Principal, session_id: str, username: str, *, address: str | None = None
-    ) -> None:
-        """End a membership; everybody may end their own.
-
-        Raises:
-            NotFound, RoleRequired: Who asks may not, or there is no such member.
-            LastOwner: The session would be left without an owner.
-        """
-        session, standing = await self.standing_in(principal, session_id)
-        leaving = username.casefold() == principal.username
-        if not leaving:
-            standing.require(Capability.MANAGE)
-
-        def write(tx: Tx) -> None:
-            user, current = _require_member(tx, session.id, username)
-            if current is Role.OWNER:
-                _require_other_owner(tx, session.id)
-            store.remove_member(tx, session.id, UserId(user.id))
-            store.note(
-                tx,
-                principal,
-                "member_left" if leaving else "member_removed",
-                session_id=session.id,
-                target=user.username,
-                detail={"role": current.value},
-                address=address,
-            )
-
-        await self._database.write(write, lock=store.LOCK)
-
-    # ------------------------------------------------------------ invitations
-
-    async def invite(
-        self,
-        principal: Principal,
-        session_id: str,
-        role: Role,
-        *,
-        username: str | None,
-        email: str | None,
-        expires_in: int | None,
-        max_uses: int,
-        address: str | None = None,
-    ) -> Invited:
-        """Make an account a member, or make a link that makes its bearer one.
-
-        Raises:
-            NotFound, RoleRequired: Who asks may not, or there is no account of this name.
-            AlreadyMember: The account is a member.
-        """
-        session, standing = await self.standing_in(principal, session_id)
-        standing.require(Capability.MANAGE)
-        lifetime = DEFAULT_EXPIRY if expires_in is None else timedelta(seconds=expires_in)
-        expires_at = utcnow() + min(lifetime, MAX_EXPIRY)
-        secret = secrets.token_urlsafe(32)
-
-        def write(tx: Tx) -> Invited:
-            user = None
-            if username is not None:
-                user = store.user_named(tx, username)
-                if user is None or not user.is_active:
-                    raise NotFound(_NO_USER)
-                if store.role_of(tx, session.id, UserId(user.id)) is not None:
-                    raise AlreadyMember(
-                        f"{user.username} is a member already; change the role instead."
-                    )
-                store.put_member(tx, session.id, UserId(user.id), role)
-            made = store.add_invitation(
-                tx,
-                session.id,
-                role,
-                secret,
-                username=None if user is None else user.username,
-                email=email,
-                created_by=principal.user_id,
-                expires_at=expires_at,
-                max_uses=1 if user is not None else max_uses,
-                uses=0 if user is None else 1,
-            )
-            store.note(
-                tx,
-                principal,
-                "invited" if user is None else "member_added",
-                session_id=session.id,
-                target=made.username or made.email or made.id,
-                detail={"role": role.value},
-                address=address,
-            )
-            return Invited(made, None if user is not None else secret)
-
-        return await self._database.write(write, lock=store.LOCK)
-
-    async def invitations(self, principal: Principal, session_id: str) -> list[dict[str, Any]]:
-        """Return the invitations that can still be accepted.
-
-        Raises:
-            NotFound, RoleRequired: Who asks may not.
-        """
-        session, standing = await self.standing_in(principal, session_id)
-        standing.require(Capability.MANAGE)
-        found = await self._database.read(lambda tx: store.invitations_of(tx, session.id))
-        return [invitation.as_json() for invitation in found]
-
-    async def revoke(
-        self,
-        principal: Principal,
-        session_id: str,
-        invitation_id: str,
-        *,
-        address: str | None = None,
-    ) -> None:
-        """Revoke an invitation; who has accepted it stays a member.
-
-        Raises:
-            NotFound, RoleRequired: Who asks may not, or there is no such invitation.
-        """
-        session, standing = await self.standing_in(principal, session_id)
-        standing.require(Capability.MANAGE)
-
-        def write(tx: Tx) -> None:
-            if not store.revoke_invitation(tx, session.id, invitation_id):
-                raise NotFound("There is no such invitation.")
-            store.note(
-                tx,
-                principal,
-                "invitation_revoked",
-                session_id=session.id,
-                target=invitation_id,
-                address=address,
-            )
-
-        await self._database.write(write, lock=store.LOCK)
-
-    async def check(self, secret: str) -> dict[str, Any]:
-        """Return what an invitation is to, for the page that asks whether to accept it.
-
-        Raises:
-            NotFound: There is no such invitation.
-            InvitationExpired, InvitationUsed, InvitationRevoked: It is over.
-        """
-
-        def read(tx: Tx) -> dict[str, Any]:
-            invitation = _require_open(tx, secret)
-            session = store.find(tx, invitation.session_id)
-            assert session is not None  # its invitations go with it
-            inviter = next(
-                (
-                    member.user
-                    for member in store.members_of(tx, session.id)
-                    if member.user_id == invitation.created_by
-                ),
-                None,
-            )
-            return {
-                "session_name": session.name,
-                "path": session.path,
-                "role": invitation.role.value,
-                "invited_by": None if inviter is None else inviter["display_name"],
-            }
-
-        return await self._database.read(read)
-
-    async def accept(
-        self, principal: Principal, secret: str, *, address: str | None = None
-    ) -> dict[str, Any]:
-        """Become a member by an invitation, and return the session.
-
-        A role that one has already is never lowered, and then no use is counted.
-
-        Raises:
-            NotFound: There is no such invitation.
-            InvitationExpired, InvitationUsed, InvitationRevoked: It is over.
-        """
-
-        def write(tx: Tx) -> store.Session:
-            invitation = _find_invitation(tx, secret)
-            session = store.find(tx, invitation.session_id)
-            assert session is not None  # its invitations go with it
-            current = store.role_of(tx, session.id, principal.user_id)
-            if current is not None and current.rank >= invitation.role.rank:
-                # Whoever follows the link a second time just wants in.
-                if invitation.revoked_at is not None:
-                    _require_usable(invitation)
-                return session
-            _require_usable(invitation)
-            if not store.use_invitation(tx, invitation.id):
-                _require_usable(replace(invitation, uses=invitation.max_uses))
-            store.put_member(tx, session.id, principal.user_id, invitation.role)
-            store.note(
-                tx,
-                principal,
-                "invitation_accepted",
-                session_id=session.id,
-                target=principal.username,
-                detail={"role": invitation.role.value, "invitation": invitation.id},
-                address=address,
-            )
-            return session
-
-        session = await self._database.write(write, lock=store.LOCK)
-        return await self.describe(principal, session)
-
-    # ------------------------------------------------------------ audit
-
     async def activity(
-        self, principal: Principal, session_id: str, *, limit: int, after: str | None
+        self, principal: Principal, session_id: str, *, limit: int, after: str | None = None
     ) -> dict[str, Any]:
         """Return who did what in a session, the newest first.
 
@@ -629,8 +179,7 @@ class Sessions:
             NotFound, RoleRequired: Who asks may not.
             InvalidRequest: ``after`` is not what a page said comes next.
         """
-        session, standing = await self.standing_in(principal, session_id)
-        standing.require(Capability.MANAGE)
+        session = await self.require_in(principal, session_id, Capability.MANAGE)
         before = None
         if after is not None:
             if not after.isascii() or not after.isdigit() or len(after) > 18:
@@ -653,11 +202,146 @@ class Sessions:
             "next": str(rows[limit - 1].id) if len(rows) > limit else None,
         }
 
-    async def make_home(self, username: str) -> None:
-        """Make the folder that is a user's own, if it does not exist."""
-        path = home_of(username)
-        if await self._contents.kind(path) is None:
-            await self._contents.create(path, "directory", None)
+    # ------------------------------------------------------------ changing
+
+    async def update(
+        self,
+        principal: Principal,
+        session_id: str,
+        *,
+        name: str | None = None,
+        path: str | None = None,
+        address: str | None = None,
+    ) -> dict[str, Any]:
+        """Rename a session, move what it shares, or both.
+
+        Raises:
+            NotFound, RoleRequired: Who asks may not.
+            InvalidRequest, AdminRequired: The new path can't be used, or not by who asks.
+            PathExists, PathShared: The new path is taken.
+            Locked: An AI operation is writing there.
+        """
+        session = await self.require_in(principal, session_id, Capability.MANAGE)
+        if path is not None and path != session.path:
+            await self._move(principal, session, canonical(path), address)
+        if name is not None and name != session.name:
+
+            def rename(tx: Tx, session: store.Session) -> None:
+                store.change(tx, session.id, name=name)
+                _note(tx, principal, "session_renamed", session, target=name, address=address)
+
+            await self.change_in(principal, session_id, Capability.MANAGE, rename)
+        session, _ = await self.standing_in(principal, session_id)
+        return await self.describe(principal, session)
+
+    async def delete(
+        self,
+        principal: Principal,
+        session_id: str,
+        *,
+        delete_files: bool = False,
+        address: str | None = None,
+    ) -> None:
+        """End a session, and delete what it shared if that is asked for.
+
+        Raises:
+            NotFound, RoleRequired: Who asks may not.
+            Locked: The files are to be deleted while an AI operation is writing there.
+            PathExists: The session has ended, but not all of its files can be deleted.
+        """
+        session = await self.require_in(principal, session_id, Capability.MANAGE)
+        if delete_files:
+            await self._require_unlocked(session.path)
+
+        def write(tx: Tx, session: store.Session) -> store.Session:
+            _note(
+                tx,
+                principal,
+                "session_deleted",
+                session,
+                target=session.path,
+                detail={"delete_files": delete_files},
+                address=address,
+            )
+            store.remove(tx, session.id)
+            return session
+
+        session = await self.change_in(principal, session_id, Capability.MANAGE, write)
+        if delete_files:
+            await self._moves.deleted(session.path)
+            await self._contents.delete(session.path)
+            if is_home(session.path):
+                await self.make_home(str(home_holding(session.path)))
+
+    # ------------------------------------------------------------ following
+
+    async def renamed(self, old: str, new: str) -> None:
+        """Let sessions and live documents follow files that were moved from ``old`` to ``new``.
+
+        Raises:
+            PathShared: Two sessions would come to overlap. Nothing has followed.
+        """
+        with self._following(old, new):
+            await self._change_paths(old, new)
+            try:
+                await self._moves.renamed(old, new)
+            except BaseException:
+                await asyncio.shield(self._change_paths(new, old))
+                raise
+
+    async def deleted(self, path: str) -> None:
+        """End the sessions of files that were deleted, and let live documents know."""
+
+        def write(tx: Tx) -> None:
+            for session in store.at_or_below(tx, path):
+                _note(
+                    tx,
+                    None,
+                    "session_deleted",
+                    session,
+                    target=session.path,
+                    detail={"because": "files_deleted"},
+                )
+                store.remove(tx, session.id)
+
+        await self._database.write(write, lock=store.LOCK)
+        await self._moves.deleted(path)
+
+    # ------------------------------------------------------------ accounts
+
+    async def may_delete(self, user_id: UserId) -> None:
+        """Refuse to delete an account where others would be left without an owner.
+
+        Raises:
+            LastOwner: It is the only owner of a session that has other members.
+        """
+
+        def read(tx: Tx) -> store.Session | None:
+            return store.left_without_owner(tx, user_id)
+
+        session = await self._database.read(read)
+        if session is not None:
+            raise LastOwner(
+                f"This account is the only owner of the session {session.name!r}; make another "
+                "member an owner, or end the session first."
+            )
+
+    async def end_abandoned(self) -> None:
+        """End the sessions that have no members any more, as their accounts were deleted."""
+
+        def write(tx: Tx) -> None:
+            for session in store.abandoned(tx):
+                _note(
+                    tx,
+                    None,
+                    "session_deleted",
+                    session,
+                    target=session.path,
+                    detail={"because": "no_members"},
+                )
+                store.remove(tx, session.id)
+
+        await self._database.write(write, lock=store.LOCK)
 
     # ------------------------------------------------------------ inside
 
@@ -668,41 +352,41 @@ class Sessions:
         summaries = await self._database.read(
             lambda tx: store.summaries(tx, ids, principal.user_id)
         )
-        described = []
-        for session in found:
-            summary = summaries[session.id]
-            described.append(
-                {
-                    "id": session.id,
-                    "name": session.name,
-                    "path": session.path,
-                    "type": session.type,
-                    "role": None if summary.role is None else summary.role.value,
-                    "owner": summary.owner,
-                    "member_count": summary.member_count,
-                    "created_at": rfc3339(session.created_at),
-                    "updated_at": rfc3339(session.updated_at),
-                    "lock": await self._locks.current(session.id),
-                }
-            )
-        return described
+        locks = await asyncio.gather(*(self._locks.current(each) for each in ids))
+        return [
+            {
+                "id": session.id,
+                "name": session.name,
+                "path": session.path,
+                "type": session.type,
+                "role": None if summary.role is None else summary.role.value,
+                "owner": summary.owner,
+                "member_count": summary.member_count,
+                "created_at": rfc3339(session.created_at),
+                "updated_at": rfc3339(session.updated_at),
+                "lock": lock,
+            }
+            for session, summary, lock in zip(found, summaries, locks, strict=True)
+        ]
 
     async def _require_own(self, principal: Principal, path: str) -> None:
-        if principal.is_admin or is_within(path, home_of(principal.username)):
-            return
-        standing = await self.standing(principal, path)
-        if standing.may(Capability.SEE):
-            raise AdminRequired(
-                f"Only an admin may share what lies outside {home_of(principal.username)}."
+        if not principal.is_admin and not is_within(path, home_of(principal.username)):
+            standing = await self.standing(principal, path)
+            if standing.may(Capability.SEE):
+                raise AdminRequired(
+                    f"Only an admin may share what lies outside {home_of(principal.username)}."
+                )
+            raise NotFound(
+                f"There is no such path for you; share what lies in {home_of(principal.username)}."
             )
-        raise NotFound(
-            f"There is no such path for you; share what lies in {home_of(principal.username)}."
-        )
+        if path == HOMES:
+            sentence = "This folder holds everybody's own folders, so it can't be shared."
+            raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
 
     async def _require_free(self, path: str, *, but: SessionId | None = None) -> None:
         other = await self._database.read(lambda tx: store.overlapping(tx, path, but=but))
         if other is not None:
-            raise PathShared(_shared_sentence())
+            raise PathShared(_SHARED)
 
     async def _require_unlocked(self, path: str) -> None:
         lock = await self._locks.blocking(path)
@@ -712,123 +396,162 @@ class Sessions:
                 extra={"lock": lock},
             )
 
-    async def _move(
-        self, principal: Principal, session: store.Session, path: str, address: str | None
-    ) -> store.Session:
-        await self._require_own(principal, path)
-        await self._require_free(path, but=session.id)
-        _kind(path, session.type, None)
-        await self._require_unlocked(session.path)
-        if is_within(path, session.path):
-            raise InvalidRequest(
-                "A folder can't be moved into itself.",
-                errors=[FieldError("path", "This lies in the folder itself.")],
-            )
-        await self._contents.move(session.path, path)
+    async def _withdraw(self, principal: Principal, session: store.Session) -> None:
+        """Take back a session whose file could not be made."""
 
         def write(tx: Tx) -> None:
+            _note(
+                tx,
+                principal,
+                "session_deleted",
+                session,
+                target=session.path,
+                detail={"because": "not_created"},
+            )
+            store.remove(tx, session.id)
+
+        await self._database.write(write, lock=store.LOCK)
+
+    async def _move(
+        self, principal: Principal, session: store.Session, path: str, address: str | None
+    ) -> None:
+        old = session.path
+        await self._require_own(principal, path)
+        if is_home(old):
+            raise _bad_path("Somebody's own folder stays where it is.")
+        if is_within(path, old):
+            raise _bad_path("A folder can't be moved into itself.")
+        await self._contents.require_plain(path)
+        await self._require_free(path, but=session.id)
+        kind_of(path, session.type, None)
+        await self._require_unlocked(old)
+        if await self._contents.kind(path) is not None:
+            raise PathExists("There is something at this path already; choose another.")
+
+        def write(tx: Tx, current: store.Session) -> None:
+            if current.path != old or store.overlapping(tx, path, but=session.id) is not None:
+                raise PathShared("The session or its new path has just been moved; try again.")
             store.change(tx, session.id, path=path)
-            store.note(
+            _note(
                 tx,
                 principal,
                 "session_moved",
-                session_id=session.id,
-                target=path[:256],
-                detail={"from": session.path},
+                session,
+                target=path,
+                detail={"from": old},
                 address=address,
+            )
+            if home_holding(path) != home_holding(old):
+                _seat_home_owner(tx, principal, session, path)
+
+        with self._following(old, path):
+            await self.change_in(principal, session.id, Capability.MANAGE, write)
+            try:
+                await self._move_files(old, path)
+            except BaseException:
+                await asyncio.shield(self._move_back(principal, session, path))
+                raise
+
+    async def _move_files(self, old: str, new: str) -> None:
+        await self._contents.move(old, new)
+        try:
+            await self._moves.renamed(old, new)
+        except BaseException:
+            await asyncio.shield(self._contents.move(new, old))
+            raise
+
+    async def _move_back(self, principal: Principal, session: store.Session, path: str) -> None:
+        def write(tx: Tx) -> None:
+            store.change(tx, session.id, path=session.path)
+            _note(
+                tx,
+                principal,
+                "session_moved",
+                session,
+                target=session.path,
+                detail={"from": path, "because": "not_moved"},
             )
 
         await self._database.write(write, lock=store.LOCK)
-        await self._moves.renamed(session.path, path)
-        return replace(session, path=path)
+
+    async def _change_paths(self, old: str, new: str) -> None:
+        def write(tx: Tx) -> None:
+            if store.in_the_way(tx, old, new) is not None:
+                raise PathShared(_MOVED_INTO)
+            for session in store.at_or_below(tx, old):
+                path = new + session.path[len(old) :]
+                type_ = session.type if session.type == "directory" else kind_by_name(path)
+                store.change(tx, session.id, path=path, type=type_)
+                _note(
+                    tx,
+                    None,
+                    "session_moved",
+                    session,
+                    target=path,
+                    detail={"from": session.path},
+                )
+
+        await self._database.write(write, lock=store.LOCK)
 
 
-def _at(tx: Tx, path: str, user_id: UserId) -> tuple[SessionId | None, Role | None]:
-    session = store.covering(tx, path)
-    if session is None:
-        return None, None
-    return session.id, store.role_of(tx, session.id, user_id)
+def _seat_home_owner(tx: Tx, principal: Principal, session: store.Session, path: str) -> None:
+    """Make whoever's own folder the session comes to lie in an owner of it.
 
-
-def _require_member(tx: Tx, session_id: SessionId, username: str) -> tuple[Any, Role]:
-    user = store.user_named(tx, username)
-    role = None if user is None else store.role_of(tx, session_id, UserId(user.id))
-    if user is None or role is None:
-        raise NotFound("There is no member of this name.")
-    return user, role
-
-
-def _require_other_owner(tx: Tx, session_id: SessionId) -> None:
-    if store.count_owners(tx, session_id) < 2:
-        raise LastOwner(_LAST_OWNER)
-
-
-def _find_invitation(tx: Tx, secret: str) -> store.Invitation:
-    invitation = store.invitation_by_secret(tx, secret)
-    if invitation is None:
-        raise NotFound("There is no such invitation; ask for a new link.")
-    return invitation
-
-
-def _require_open(tx: Tx, secret: str) -> store.Invitation:
-    invitation = _find_invitation(tx, secret)
-    _require_usable(invitation)
-    return invitation
-
-
-def _require_usable(invitation: store.Invitation) -> None:
-    if invitation.revoked_at is not None:
-        raise InvitationRevoked("This invitation was taken back; ask for a new one.")
-    if invitation.expires_at <= utcnow():
-        raise InvitationExpired("This invitation has expired; ask for a new one.")
-    if invitation.uses >= invitation.max_uses:
-        raise InvitationUsed("This invitation was used already; ask for a new one.")
-
-
-def _file_name(name: str, type_: str | None) -> str:
-    """Return the name of the file that a session of this name gets."""
-    cleaned = _NOT_IN_FILES.sub("-", unicodedata.normalize("NFC", name)).strip(" .-")
-    if not cleaned:
-        raise InvalidRequest(
-            "The name has nothing that a file could be called by; name a path too.",
-            errors=[FieldError("name", "This can't be made a file name.")],
-        )
-    cleaned = cleaned.encode()[:200].decode(errors="ignore")
-    if type_ == "directory" or "." in cleaned[1:]:
-        return cleaned
-    return cleaned + (".ipynb" if type_ == "notebook" else ".py")
-
-
-def _kind(path: str, type_: str | None, found: str | None) -> str:
-    """Return what is shared: what is there, or what is to be made.
-
-    Raises:
-        InvalidRequest: That is not what was asked for.
+    There they have an owner's rights, which an admin who shares something must not take away.
     """
-    by_name = "notebook" if name_of(path).endswith(".ipynb") else "file"
-    kind = found or type_ or by_name
-    if type_ not in (None, kind) or (kind != "directory" and kind != by_name):
-        raise InvalidRequest(
-            f"This path can't be shared as a {type_ or kind}; what ends in .ipynb is a notebook, "
-            "and nothing else is.",
-            errors=[FieldError("type", f"This has to be {found or by_name}.")],
-        )
-    return kind
+    username = home_holding(path)
+    if username is None or username == principal.username:
+        return
+    user = store.user_named(tx, username)
+    if user is None or store.role_of(tx, session.id, UserId(user.id)) is Role.OWNER:
+        return
+    store.put_member(tx, session.id, UserId(user.id), Role.OWNER)
+    _note(
+        tx,
+        principal,
+        "member_added",
+        session,
+        target=username,
+        detail={"role": Role.OWNER.value, "because": "own_folder"},
+    )
 
 
-def _shared_sentence() -> str:
-    return "This path is shared already, by itself or with a folder; use that session instead."
+def _note(
+    tx: Tx,
+    principal: Principal | None,
+    action: str,
+    session: store.Session,
+    *,
+    target: str,
+    detail: dict[str, Any] | None = None,
+    address: str | None = None,
+) -> None:
+    store.note(
+        tx,
+        principal,
+        action,
+        session_id=session.id,
+        target=target,
+        detail=detail,
+        address=address,
+    )
+
+
+def _cursor(moment: datetime, session_id: str) -> str:
+    text = f"{moment.isoformat()}~{session_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def _parse_cursor(after: str | None) -> tuple[datetime, str] | None:
     if after is None:
         return None
-    moment, separator, session_id = after.partition("~")
     try:
+        text = base64.b64decode(after + "=" * (-len(after) % 4), "-_", validate=True).decode()
+        moment, separator, session_id = text.partition("~")
         parsed = datetime.fromisoformat(moment)
-    except ValueError:
+    except (ValueError, binascii.Error):
         raise _bad_cursor() from None
-    if not separator or parsed.tzinfo is None:
+    if not separator or parsed.tzinfo is None or "\0" in session_id:
         raise _bad_cursor()
     return parsed, session_id
 
@@ -840,4 +563,5 @@ def _bad_cursor() -> InvalidRequest:
     )
 
 
-__all__ = ["NOBODY", "Invited", "Sessions"]
+def _bad_path(sentence: str) -> InvalidRequest:
+    return InvalidRequest(sentence, errors=[FieldError("path", sentence)])

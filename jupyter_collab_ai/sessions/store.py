@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.sql import ColumnElement
 from jupyter_collab_ai.clock import rfc3339, utcnow
 from jupyter_collab_ai.ids import InvitationId, SessionId, UserId, new_id
 from jupyter_collab_ai.principal import Principal
-from jupyter_collab_ai.sessions.paths import ancestors
+from jupyter_collab_ai.sessions.paths import ancestors, is_canonical
 from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.storage.database import Tx
 from jupyter_collab_ai.storage.tables import activity, invitations, members, sessions, users
@@ -24,6 +25,8 @@ SESSION = "session"
 MEMBER = "member"
 #: All changes of one kind in one lock, so that checks over several rows hold.
 LOCK = "sessions"
+#: Sessions that are read at a time where not all of them may be wanted.
+_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,12 @@ class Invitation:
         return value
 
 
+def parse_member(key: str) -> tuple[SessionId, UserId]:
+    """Return whom a change of the topic :data:`MEMBER` is about."""
+    session_id, _, user_id = key.partition(":")
+    return SessionId(session_id), UserId(user_id)
+
+
 def hash_secret(secret: str) -> str:
     """Return what is kept of a secret with 256 random bits; no salt is needed for those."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -91,6 +100,8 @@ def hash_secret(secret: str) -> str:
 
 def find(tx: Tx, session_id: str) -> Session | None:
     """Return the session of this id."""
+    if not _storable(session_id):
+        return None
     row = tx.execute(select(sessions).where(sessions.c.id == session_id)).one_or_none()
     return None if row is None else _session(row)
 
@@ -106,15 +117,10 @@ def covering(tx: Tx, path: str) -> Session | None:
     return None if row is None else _session(row)
 
 
-def overlapping(tx: Tx, path: str, *, but: str | None = None) -> Session | None:
+def overlapping(tx: Tx, path: str, *, but: SessionId | None = None) -> Session | None:
     """Return a session whose files would be shared twice if ``path`` were shared."""
     row = tx.execute(
-        select(sessions)
-        .where(
-            or_(sessions.c.path.in_(ancestors(path)), _below(path)),
-            sessions.c.id != (but or ""),
-        )
-        .limit(1)
+        select(sessions).where(_overlaps(path), sessions.c.id != (but or "")).limit(1)
     ).one_or_none()
     return None if row is None else _session(row)
 
@@ -123,6 +129,50 @@ def at_or_below(tx: Tx, path: str) -> list[Session]:
     """Return the sessions at ``path`` and in it."""
     rows = tx.execute(select(sessions).where(or_(sessions.c.path == path, _below(path))))
     return [_session(row) for row in rows]
+
+
+def in_the_way(tx: Tx, old: str, new: str) -> str | None:
+    """Return a path that no session can have, where what is at ``old`` is moved to ``new``."""
+    moved = at_or_below(tx, old)
+    inside = {session.id for session in moved}
+    for session in moved:
+        target = new + session.path[len(old) :]
+        if not is_canonical(target):
+            return target
+        found = tx.execute(select(sessions.c.id).where(_overlaps(target))).scalars()
+        if any(other not in inside for other in found):
+            return target
+    return None
+
+
+def abandoned(tx: Tx) -> list[Session]:
+    """Return the sessions without a member."""
+    rows = tx.execute(
+        select(sessions).where(
+            ~select(members.c.user_id).where(members.c.session_id == sessions.c.id).exists()
+        )
+    )
+    return [_session(row) for row in rows]
+
+
+def left_without_owner(tx: Tx, user_id: UserId) -> Session | None:
+    """Return a session that has other members, none of them an owner, without this user."""
+    other = members.alias("other")
+    others = select(other.c.user_id).where(
+        other.c.session_id == sessions.c.id, other.c.user_id != user_id
+    )
+    row = tx.execute(
+        select(sessions)
+        .join(members, members.c.session_id == sessions.c.id)
+        .where(
+            members.c.user_id == user_id,
+            members.c.role == Role.OWNER.value,
+            others.exists(),
+            ~others.where(other.c.role == Role.OWNER.value).exists(),
+        )
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _session(row)
 
 
 def add(tx: Tx, name: str, path: str, type_: str) -> Session:
@@ -148,6 +198,10 @@ def change(tx: Tx, session_id: SessionId, **values: Any) -> None:
 
 def remove(tx: Tx, session_id: SessionId) -> None:
     """Remove a session, its members and its invitations."""
+    for user_id in tx.execute(
+        select(members.c.user_id).where(members.c.session_id == session_id)
+    ).scalars():
+        tx.notify(MEMBER, f"{session_id}:{user_id}")
     tx.execute(delete(sessions).where(sessions.c.id == session_id))
     tx.notify(SESSION, session_id)
 
@@ -180,32 +234,45 @@ def page(
     query: str | None,
 ) -> Page:
     """Return sessions, the newest first; of a user, or of everybody where it is None."""
+    needle = _folded(query or "")
+    items: list[Session] = []
+    for session in _newest_first(tx, user_id, after, _BATCH if needle else limit + 1):
+        # Not in SQL: what it takes for the same letter depends on the database and its locale.
+        if needle in _folded(session.name) or needle in _folded(session.path):
+            items.append(session)
+            if len(items) > limit:
+                last = items[limit - 1]
+                return Page(items[:limit], (last.created_at, last.id))
+    return Page(items, None)
+
+
+def _newest_first(
+    tx: Tx, user_id: UserId | None, after: tuple[datetime, str] | None, batch: int
+) -> Iterator[Session]:
     statement = select(sessions)
     if user_id is not None:
         statement = statement.join(members, members.c.session_id == sessions.c.id).where(
             members.c.user_id == user_id
         )
-    if query:
-        needle = query.lower()
-        statement = statement.where(
-            or_(
-                func.lower(sessions.c.name).contains(needle, autoescape=True),
-                func.lower(sessions.c.path).contains(needle, autoescape=True),
+    statement = statement.order_by(desc(sessions.c.created_at), desc(sessions.c.id)).limit(batch)
+    while True:
+        page = statement
+        if after is not None:
+            page = page.where(
+                or_(
+                    sessions.c.created_at < after[0],
+                    and_(sessions.c.created_at == after[0], sessions.c.id < after[1]),
+                )
             )
-        )
-    if after is not None:
-        statement = statement.where(
-            or_(
-                sessions.c.created_at < after[0],
-                and_(sessions.c.created_at == after[0], sessions.c.id < after[1]),
-            )
-        )
-    rows = tx.execute(
-        statement.order_by(desc(sessions.c.created_at), desc(sessions.c.id)).limit(limit + 1)
-    ).all()
-    items = [_session(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(items, (items[-1].created_at, items[-1].id) if more else None)
+        found = [_session(row) for row in tx.execute(page)]
+        yield from found
+        if len(found) < batch:
+            return
+        after = (found[-1].created_at, found[-1].id)
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 @dataclass(frozen=True)
@@ -217,24 +284,36 @@ class Summary:
     role: Role | None
 
 
-def summaries(tx: Tx, ids: Sequence[SessionId], user_id: UserId) -> dict[SessionId, Summary]:
-    """Return owner, number of members and the role of ``user_id`` for each session."""
-    counts: dict[str, int] = {}
+def summaries(tx: Tx, ids: Sequence[SessionId], user_id: UserId) -> list[Summary]:
+    """Return owner, number of members and the role of ``user_id`` for each session.
+
+    Of several owners, the one who joined first is named.
+    """
+    counts: dict[str, int] = {
+        row.session_id: row.member_count
+        for row in tx.execute(
+            select(members.c.session_id, func.count().label("member_count"))
+            .where(members.c.session_id.in_(ids))
+            .group_by(members.c.session_id)
+        )
+    }
+    roles: dict[str, Role] = {
+        row.session_id: Role(row.role)
+        for row in tx.execute(
+            select(members.c.session_id, members.c.role).where(
+                members.c.session_id.in_(ids), members.c.user_id == user_id
+            )
+        )
+    }
     owners: dict[str, dict[str, Any]] = {}
-    roles: dict[str, Role] = {}
-    rows = tx.execute(
-        select(members.c.session_id, members.c.role, users)
+    for row in tx.execute(
+        select(members.c.session_id, users)
         .join(users, users.c.id == members.c.user_id)
-        .where(members.c.session_id.in_(ids))
+        .where(members.c.session_id.in_(ids), members.c.role == Role.OWNER.value)
         .order_by(members.c.joined_at, members.c.user_id)
-    )
-    for row in rows:
-        counts[row.session_id] = counts.get(row.session_id, 0) + 1
-        if row.role == Role.OWNER.value:
-            owners.setdefault(row.session_id, user_json(row))
-        if row.id == user_id:
-            roles[row.session_id] = Role(row.role)
-    return {key: Summary(owners.get(key), counts.get(key, 0), roles.get(key)) for key in ids}
+    ):
+        owners.setdefault(row.session_id, user_json(row))
+    return [Summary(owners.get(key), counts.get(key, 0), roles.get(key)) for key in ids]
 
 
 # ---------------------------------------------------------------- members
@@ -261,14 +340,21 @@ def members_of(tx: Tx, session_id: SessionId) -> list[Member]:
     return [Member(user_json(row), UserId(row.id), Role(row.role), row.joined_at) for row in rows]
 
 
-def count_owners(tx: Tx, session_id: SessionId) -> int:
-    """Return how many owners a session has."""
-    return int(
+def has_other_owner(tx: Tx, session_id: SessionId, user_id: UserId) -> bool:
+    """Return whether somebody else is an owner too, and can sign in."""
+    return (
         tx.execute(
-            select(func.count())
-            .select_from(members)
-            .where(members.c.session_id == session_id, members.c.role == Role.OWNER.value)
-        ).scalar_one()
+            select(members.c.user_id)
+            .join(users, users.c.id == members.c.user_id)
+            .where(
+                members.c.session_id == session_id,
+                members.c.role == Role.OWNER.value,
+                members.c.user_id != user_id,
+                users.c.is_active,
+            )
+            .limit(1)
+        ).one_or_none()
+        is not None
     )
 
 
@@ -298,7 +384,16 @@ def remove_member(tx: Tx, session_id: SessionId, user_id: UserId) -> None:
 
 def user_named(tx: Tx, username: str) -> Row[Any] | None:
     """Return the account of this name, whatever its case."""
+    if not _storable(username):
+        return None
     return tx.execute(select(users).where(users.c.username == username.casefold())).one_or_none()
+
+
+def display_name_of(tx: Tx, user_id: UserId | None) -> str | None:
+    """Return how an account is called, or None where it is gone."""
+    return tx.execute(
+        select(users.c.display_name).where(users.c.id == user_id)
+    ).scalar_one_or_none()
 
 
 def user_json(row: Row[Any]) -> dict[str, Any]:
@@ -396,7 +491,9 @@ def use_invitation(tx: Tx, invitation_id: InvitationId) -> bool:
 
 
 def revoke_invitation(tx: Tx, session_id: SessionId, invitation_id: str) -> bool:
-    """Revoke an invitation; False where the session has none of this id."""
+    """Revoke an invitation; False where the session has none of this id that is in force."""
+    if not _storable(invitation_id):
+        return False
     changed = tx.execute(
         update(invitations)
         .where(
@@ -414,7 +511,7 @@ def revoke_invitation(tx: Tx, session_id: SessionId, invitation_id: str) -> bool
 
 def note(
     tx: Tx,
-    principal: Principal,
+    principal: Principal | None,
     action: str,
     *,
     session_id: SessionId | None,
@@ -422,15 +519,25 @@ def note(
     detail: dict[str, Any] | None = None,
     address: str | None = None,
 ) -> None:
-    """Write who did what, in the transaction that does it."""
+    """Write who did what, in the transaction that does it.
+
+    Args:
+        tx: That transaction.
+        principal: Who; None where it is not known, as when files were moved.
+        action: What, as a word in snake_case.
+        session_id: In which session.
+        target: To whom or what; cut off where it is long.
+        detail: What else is worth knowing; never a secret.
+        address: Where the request came from.
+    """
     tx.execute(
         insert(activity).values(
             at=utcnow(),
             session_id=session_id,
-            actor_id=principal.user_id,
-            actor=principal.username,
+            actor_id=None if principal is None else principal.user_id,
+            actor=None if principal is None else principal.username,
             action=action,
-            target=target,
+            target=None if target is None else target[:256],
             detail=detail,
             address=address,
         )
@@ -443,6 +550,15 @@ def activity_of(tx: Tx, session_id: SessionId, *, limit: int, before: int | None
     if before is not None:
         statement = statement.where(activity.c.id < before)
     return list(tx.execute(statement.order_by(desc(activity.c.id)).limit(limit)))
+
+
+def _overlaps(path: str) -> ColumnElement[bool]:
+    return or_(sessions.c.path.in_(ancestors(path)), _below(path))
+
+
+def _storable(text: str) -> bool:
+    # PostgreSQL has no NUL in texts, so nothing that is stored has one.
+    return "\0" not in text
 
 
 def _below(path: str) -> ColumnElement[bool]:

@@ -98,7 +98,7 @@ def test_nobody_is_told_nothing(capability):
 
 
 def test_the_message_names_the_lowest_role_that_may():
-    with pytest.raises(RoleRequired, match="needs the role editor; .* make you an editor"):
+    with pytest.raises(RoleRequired, match=r"needs the role editor; .* make you an editor"):
         Standing(Role.VIEWER).require(Capability.WRITE)
     with pytest.raises(RoleRequired, match="needs the role owner"):
         Standing(Role.EDITOR).require(Capability.MANAGE)

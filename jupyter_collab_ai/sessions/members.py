@@ -1,0 +1,123 @@
+"""Who is in a session, and in which role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from jupyter_collab_ai.clock import rfc3339
+from jupyter_collab_ai.errors import LastOwner, NotFound
+from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.sessions import store
+from jupyter_collab_ai.sessions.ports import Presence
+from jupyter_collab_ai.sessions.roles import Capability, Role
+from jupyter_collab_ai.sessions.standings import Standings
+from jupyter_collab_ai.storage.database import Database, Tx
+
+
+class Members:
+    """Lists members, changes their roles, removes them."""
+
+    def __init__(self, database: Database, standings: Standings, presence: Presence) -> None:
+        self._database = database
+        self._standings = standings
+        self._presence = presence
+
+    async def all(self, principal: Principal, session_id: str) -> list[dict[str, Any]]:
+        """Return the members of a session.
+
+        Raises:
+            NotFound: There is no such session for who asks.
+        """
+        session = await self._standings.require_in(principal, session_id, Capability.SEE)
+        members = await self._database.read(lambda tx: store.members_of(tx, session.id))
+        online = self._presence.online(session.id)
+        return [
+            {
+                "user": member.user,
+                "role": member.role.value,
+                "joined_at": rfc3339(member.joined_at),
+                "online": member.user_id in online,
+            }
+            for member in members
+        ]
+
+    async def set_role(
+        self,
+        principal: Principal,
+        session_id: str,
+        username: str,
+        role: Role,
+        *,
+        address: str | None = None,
+    ) -> dict[str, Any]:
+        """Change the role of a member; it holds on this server when this returns.
+
+        Raises:
+            NotFound, RoleRequired: Who asks may not, or there is no such member.
+            LastOwner: The session would be left without an owner.
+        """
+
+        def write(tx: Tx, session: store.Session) -> dict[str, Any]:
+            user, current = _require_member(tx, session.id, username)
+            if current is Role.OWNER and role is not Role.OWNER:
+                _require_other_owner(tx, session.id, UserId(user.id))
+            if current is not role:
+                store.put_member(tx, session.id, UserId(user.id), role)
+                store.note(
+                    tx,
+                    principal,
+                    "role_changed",
+                    session_id=session.id,
+                    target=user.username,
+                    detail={"from": current.value, "to": role.value},
+                    address=address,
+                )
+            return store.user_json(user)
+
+        user = await self._standings.change_in(principal, session_id, Capability.MANAGE, write)
+        return {"user": user, "role": role.value}
+
+    async def remove(
+        self, principal: Principal, session_id: str, username: str, *, address: str | None = None
+    ) -> None:
+        """End a membership; everybody may end their own.
+
+        Raises:
+            NotFound, RoleRequired: Who asks may not, or there is no such member.
+            LastOwner: The session would be left without an owner.
+        """
+        leaving = username.casefold() == principal.username
+
+        def write(tx: Tx, session: store.Session) -> None:
+            user, current = _require_member(tx, session.id, username)
+            if current is Role.OWNER:
+                _require_other_owner(tx, session.id, UserId(user.id))
+            store.remove_member(tx, session.id, UserId(user.id))
+            store.note(
+                tx,
+                principal,
+                "member_left" if leaving else "member_removed",
+                session_id=session.id,
+                target=user.username,
+                detail={"role": current.value},
+                address=address,
+            )
+
+        needed = Capability.SEE if leaving else Capability.MANAGE
+        await self._standings.change_in(principal, session_id, needed, write)
+
+
+def _require_member(tx: Tx, session_id: SessionId, username: str) -> tuple[Row[Any], Role]:
+    user = store.user_named(tx, username)
+    role = None if user is None else store.role_of(tx, session_id, UserId(user.id))
+    if user is None or role is None:
+        raise NotFound("There is no member of this name.")
+    return user, role
+
+
+def _require_other_owner(tx: Tx, session_id: SessionId, user_id: UserId) -> None:
+    if not store.has_other_owner(tx, session_id, user_id):
+        raise LastOwner("A session always keeps one owner; make somebody else an owner first.")

@@ -1,0 +1,198 @@
+"""Who may do what where, as it is now."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from jupyter_collab_ai.errors import NotFound
+from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.sessions import store
+from jupyter_collab_ai.sessions.paths import home_of, is_within
+from jupyter_collab_ai.sessions.roles import DEFAULT_POLICY, Capability, Policy, Role, Standing
+from jupyter_collab_ai.storage.changes import ChangeCache
+from jupyter_collab_ai.storage.database import Database, Tx
+
+T = TypeVar("T")
+
+_NO_SESSION = "There is no such session, or it is not shared with you."
+
+
+class Standings:
+    """The one place that knows who may do what where."""
+
+    def __init__(self, database: Database, *, policy: Policy = DEFAULT_POLICY) -> None:
+        self._database = database
+        self._policy = policy
+        self._standings: ChangeCache[tuple[UserId, str], tuple[SessionId | None, Role | None]] = (
+            ChangeCache(
+                database.changes,
+                store.MEMBER,
+                matches=lambda key, cached: key.endswith(":" + cached[0]),
+            )
+        )
+        self._visible: ChangeCache[UserId, tuple[str, ...]] = ChangeCache(
+            database.changes,
+            store.MEMBER,
+            matches=lambda key, cached: key.endswith(":" + cached),
+        )
+        #: Where files that are being moved just now were, and where they will be.
+        self._moving: dict[str, str] = {}
+        # A new session may cover any path, so what is known of all paths goes.
+        database.changes.subscribe(store.SESSION, lambda _: self._forget())
+
+    async def standing(self, principal: Principal, path: str) -> Standing:
+        """Return what ``principal`` is at a canonical path.
+
+        Where a session covers the path, membership decides. Elsewhere everybody has an
+        owner's rights in their own folder, and none outside of it.
+        """
+        path = self._moved(path)
+        key = (principal.user_id, path)
+        known = self._standings.get(key)
+        if known is None:
+            ticket = self._standings.ticket()
+            known = await self._database.read(lambda tx: _at(tx, path, principal.user_id))
+            self._standings.put(key, known, ticket)
+        session_id, role = known
+        if session_id is None and is_within(path, home_of(principal.username)):
+            role = Role.OWNER
+        return Standing(role, session_id, principal.is_admin, self._policy)
+
+    async def standing_in(
+        self, principal: Principal, session_id: str
+    ) -> tuple[store.Session, Standing]:
+        """Return a session and what ``principal`` is in it.
+
+        Raises:
+            NotFound: There is none, or ``principal`` may not know of it.
+        """
+        return await self._database.read(lambda tx: self._in(tx, principal, session_id))
+
+    async def require_in(
+        self, principal: Principal, session_id: str, capability: Capability
+    ) -> store.Session:
+        """Return a session in which ``principal`` may do this.
+
+        Raises:
+            NotFound: There is none, or ``principal`` may not know of it.
+            RoleRequired: They may know of it but not do this.
+        """
+        session, standing = await self.standing_in(principal, session_id)
+        standing.require(capability)
+        return session
+
+    async def change_in(
+        self,
+        principal: Principal,
+        session_id: str,
+        capability: Capability,
+        change: Callable[[Tx, store.Session], T],
+    ) -> T:
+        """Change something of a session, if ``principal`` may when it is done.
+
+        Changes of sessions run one after the other, so whoever was demoted by the one before
+        is refused.
+
+        Raises:
+            NotFound: There is no such session, or ``principal`` may not know of it.
+            RoleRequired: They may know of it but not do this.
+        """
+        # Whoever may not do it does not keep those waiting who may.
+        await self.require_in(principal, session_id, capability)
+
+        def write(tx: Tx) -> T:
+            session, standing = self._in(tx, principal, session_id)
+            standing.require(capability)
+            return change(tx, session)
+
+        return await self._database.write(write, lock=store.LOCK)
+
+    async def visible_paths(self, principal: Principal) -> tuple[str, ...]:
+        """Return the folders and files that ``principal`` may see, besides the ways to them."""
+        shared = self._visible.get(principal.user_id)
+        if shared is None:
+            ticket = self._visible.ticket()
+            shared = tuple(
+                await self._database.read(lambda tx: store.paths_of(tx, principal.user_id))
+            )
+            self._visible.put(principal.user_id, shared, ticket)
+        return tuple(sorted({home_of(principal.username), *shared}))
+
+    async def sessions_at(self, path: str) -> list[store.Session]:
+        """Return the sessions at a path and in it."""
+        return await self._database.read(lambda tx: store.at_or_below(tx, path))
+
+    async def may_move(self, old: str, new: str) -> bool:
+        """Return whether files may be moved without two sessions coming to overlap."""
+        return await self._database.read(lambda tx: store.in_the_way(tx, old, new) is None)
+
+    def watch(
+        self, changed: Callable[[SessionId | None, UserId | None], None]
+    ) -> Callable[[], None]:
+        """Call ``changed`` with the session and user whose standing may have changed.
+
+        None stands for all. Returns how to stop.
+        """
+
+        def member(key: str | None) -> None:
+            if key is None:
+                changed(None, None)
+            else:
+                changed(*store.parse_member(key))
+
+        stops = [
+            self._database.changes.subscribe(store.MEMBER, member),
+            # What a session covers may have changed, for whoever is anywhere.
+            self._database.changes.subscribe(store.SESSION, lambda _: changed(None, None)),
+        ]
+
+        def stop() -> None:
+            for each in stops:
+                each()
+
+        return stop
+
+    def _in(self, tx: Tx, principal: Principal, session_id: str) -> tuple[store.Session, Standing]:
+        session = store.find(tx, session_id)
+        if session is None:
+            raise NotFound(_NO_SESSION)
+        role = store.role_of(tx, session.id, principal.user_id)
+        standing = Standing(role, session.id, principal.is_admin, self._policy)
+        if not standing.may(Capability.SEE):
+            raise NotFound(_NO_SESSION)
+        return session, standing
+
+    @contextlib.contextmanager
+    def _following(self, old: str, new: str) -> Iterator[None]:
+        """Let whoever has a file of ``old`` open be what they are at ``new``, while it moves.
+
+        A session, its files and its live documents can't move in one instant, and nobody is
+        to be turned away in between.
+        """
+        self._moving[old] = new
+        self._forget()
+        try:
+            yield
+        finally:
+            self._moving.pop(old, None)
+            self._forget()
+
+    def _moved(self, path: str) -> str:
+        for old, new in self._moving.items():
+            if is_within(path, old):
+                return new + path[len(old) :]
+        return path
+
+    def _forget(self) -> None:
+        self._standings.clear()
+        self._visible.clear()
+
+
+def _at(tx: Tx, path: str, user_id: UserId) -> tuple[SessionId | None, Role | None]:
+    session = store.covering(tx, path)
+    if session is None:
+        return None, None
+    return session.id, store.role_of(tx, session.id, user_id)
