@@ -371,11 +371,23 @@ class Gate:
             raise AdminRequired("Only an admin of this server may do this.")
         if rule.who is not Who.MEMBER:
             return Admission(principal, rule)
-        wanted = tuple(
-            [(need, path) for need in rule.needs for path in await paths_of(handler, need.target)]
-        )
+        wanted = await self._wanted(handler, rule, principal)
         await self.decisions.require(principal, wanted)
         return Admission(principal, rule, wanted)
+
+    async def _wanted(
+        self, handler: RequestHandler, rule: Rule, principal: Principal
+    ) -> tuple[tuple[Need, str], ...]:
+        wanted = []
+        for need in rule.needs:
+            try:
+                paths = await paths_of(handler, need.target)
+            except AdminRequired:
+                if not principal.is_admin:
+                    raise
+                paths = []
+            wanted += [(need, path) for path in paths]
+        return tuple(wanted)
 
     async def _authenticate(self, handler: RequestHandler) -> Principal | None:
         if isinstance(handler, JupyterHandler):

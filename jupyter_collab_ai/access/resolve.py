@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.utils import ensure_async
@@ -37,7 +38,15 @@ async def _path(handler: RequestHandler) -> list[str]:
 
 
 async def _raw_path(handler: RequestHandler) -> list[str]:
+    root = getattr(handler, "root", None)
+    top = getattr(handler.settings["contents_manager"], "root_dir", None)
+    if isinstance(root, str) and top is not None and not _same_folder(root, top):
+        raise AdminRequired("Only an admin may read files outside the server's root.")
     return [_in_url(handler)]
+
+
+def _same_folder(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def _in_url(handler: RequestHandler) -> str:
@@ -47,8 +56,7 @@ def _in_url(handler: RequestHandler) -> str:
 
 
 async def _query_path(handler: RequestHandler) -> list[str]:
-    # The last one counts, as upstream takes it.
-    return [handler.get_argument("path", "")]
+    return _given(handler, "path")
 
 
 async def _body_path(handler: RequestHandler) -> list[str]:
@@ -62,7 +70,12 @@ async def _copy_from(handler: RequestHandler) -> list[str]:
 
 
 async def _file_id(handler: RequestHandler) -> list[str]:
-    return [_path_of_id(handler, handler.get_argument("id", ""))]
+    return [_path_of_id(handler, each) for each in _given(handler, "id")]
+
+
+def _given(handler: RequestHandler, name: str) -> list[str]:
+    """Return each value that was sent, in the query and as a form: upstream takes one of them."""
+    return handler.get_arguments(name) or [""]
 
 
 async def _room(handler: RequestHandler) -> list[str]:

@@ -108,6 +108,9 @@ class Room(WebSocketHandler, JupyterHandler):
     def check_origin(self, origin: str = "") -> bool:
         return True
 
+    def on_message(self, message: object) -> None:
+        pass
+
     def open(self, room_id: str) -> None:  # type: ignore[override]
         self.write_message(room_id)
 

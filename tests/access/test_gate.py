@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.base.handlers import APIHandler, AuthenticatedFileHandler, JupyterHandler
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches, Rule
 from tornado.web import RequestHandler
@@ -267,8 +267,30 @@ async def test_a_file_id_is_told_to_who_may_read_the_file(server: Server) -> Non
             answer = await server("stranger", "GET", call, query=query)
             assert answer.status == 404
             assert FILE.encode() not in answer.body
+    for call in ("api/resolvePath", "api/fileid/id"):
+        # One of them stands in a form, which a GET has no use for.
+        hidden = await server(
+            "stranger",
+            "GET",
+            call,
+            query={"path": FILE},
+            form={"path": "users/stranger"},
+        )
+        assert hidden.status == 404
     twice = await server("stranger", "GET", f"api/fileid/id?path=users/stranger/x&path={FILE}")
     assert twice.status == 404
+
+
+async def test_files_of_another_folder_are_no_contents(server: Server) -> None:
+    """Another extension may serve a folder of its own by upstream's handler."""
+    (server.root.parent / "other/users/stranger").mkdir(parents=True)
+    (server.root.parent / "other/users/stranger/a.py").write_text("other = 1\n")
+    folder = {"path": str(server.root.parent / "other")}
+    server.app.web_app.add_handlers(
+        ".*$", [(f"{server.app.base_url}other/(.*)", AuthenticatedFileHandler, folder)]
+    )
+    assert (await server("stranger", "GET", "other/users/stranger/a.py")).status == 403
+    assert (await server("root", "GET", "other/users/stranger/a.py")).status == 200
 
 
 # ---------------------------------------------------------------- kernels

@@ -111,7 +111,7 @@ SERVER: list[Row] = [
         {"notebook": {"path": "secret.ipynb"}},
         (401, 400, 400, 400, 400, None),
     ),
-    ("GET", "api/kernels/1-1-1-1-1", None, (401, 403, 403, 403, 403, None)),
+    ("GET", "api/kernels/1-1-1-1-1", None, (401, 403, 403, 403, 403, 404)),
     ("POST", "api/kernels/1-1-1-1-1/restart", None, (401, 403, 403, 403, 403, None)),
     ("DELETE", "api/sessions/1-1-1-1-1", None, (401, 404, 404, 404, 404, 404)),
     ("POST", "api/shutdown", None, ADMINS_UNTRIED),
