@@ -173,10 +173,15 @@ def _notebook(content: object | None) -> Any:
     text = content if isinstance(content, str) else json.dumps(content)
     _require_size(text)
     try:
+        # nbformat takes whatever does not say its version for the first one.
+        if json.loads(text)["nbformat"] not in (3, 4):
+            raise _bad_content("Notebooks of this version are not known; use nbformat 4.")
         notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
         notebook = nbformat.v4.upgrade(notebook)  # type: ignore[no-untyped-call]
         _, notebook = normalize(notebook)
         nbformat.validate(notebook)
+    except InvalidRequest:
+        raise
     except Exception:
         # nbformat raises whatever its input leads it into.
         raise _bad_content("The content is not a valid notebook (nbformat 4).") from None

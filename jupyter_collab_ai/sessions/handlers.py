@@ -31,6 +31,12 @@ def _printable(text: str) -> str:
     return text
 
 
+def _text_or_object(content: object) -> object:
+    if content is not None and not isinstance(content, str | dict):
+        raise ValueError("This has to be text, or a notebook as an object")
+    return content
+
+
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
@@ -51,7 +57,8 @@ class CreateBody(Body):
     name: Name
     path: str | None = None
     type: Literal["file", "directory", "notebook"] | None = None
-    content: str | dict[str, Any] | None = None
+    #: A notebook may be an object as well as its text.
+    content: Annotated[Any, AfterValidator(_text_or_object)] = None
 
 
 class UpdateBody(Body):

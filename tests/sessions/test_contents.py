@@ -108,6 +108,8 @@ def test_an_old_notebook_is_brought_up_to_date():
         ("notebook", {"cells": [{}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}),
         ("notebook", "[1]"),
         ("notebook", {"nbformat": "4"}),
+        ("notebook", {"nbformat": 5, "nbformat_minor": 0, "cells": [], "metadata": {}}),
+        ("notebook", {"cells": []}),
         ("file", {"cells": []}),
         ("directory", "text"),
     ],
