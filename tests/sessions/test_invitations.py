@@ -17,6 +17,7 @@ from jupyter_collab_ai.errors import (
     InvitationUsed,
     NotFound,
 )
+from jupyter_collab_ai.sessions import store
 from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.storage.tables import invitations, metadata
 
@@ -201,6 +202,16 @@ async def test_of_many_at_once_no_more_come_in_than_may(house, ada, session, lin
     assert len(won) == max_uses
     assert all(isinstance(each, dict | InvitationUsed) for each in joined)
     assert len(await house.roles(session)) == 1 + max_uses
+
+
+async def test_the_last_use_is_counted_once_even_without_a_lock(house, ada, session, link):
+    await link(max_uses=1)
+    (item,) = await house.invitations.open(ada, session["id"])
+
+    def use(tx):
+        return [store.use_invitation(tx, item["id"]) for _ in range(2)]
+
+    assert await house.database.write(use) == [True, False]
 
 
 async def test_one_person_who_clicks_often_uses_it_once(house, ada, ben, session, link):
