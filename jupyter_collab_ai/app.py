@@ -1,0 +1,266 @@
+"""Wiring: what the extension can be told, and how its rooms are put together. Nothing else."""
+
+from __future__ import annotations
+
+import getpass
+import os
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from jupyter_server_ydoc.app import YDocExtension
+from traitlets import Enum, Float, Int, List, Unicode
+from traitlets.config import Config
+
+from jupyter_collab_ai.access import linking
+from jupyter_collab_ai.access.folders import Folders
+from jupyter_collab_ai.access.gate import Gate
+from jupyter_collab_ai.ai import handlers as ai_handlers
+from jupyter_collab_ai.ai.analyzers.service import Analyzers
+from jupyter_collab_ai.ai.board import LockBoard
+from jupyter_collab_ai.ai.model import Model, ModelSettings
+from jupyter_collab_ai.ai.operations import Operations
+from jupyter_collab_ai.identity import handlers as identity_handlers
+from jupyter_collab_ai.identity import keys
+from jupyter_collab_ai.identity.names import starter_name
+from jupyter_collab_ai.identity.passwords import Hasher
+from jupyter_collab_ai.identity.provider import CollabIdentityProvider
+from jupyter_collab_ai.identity.service import Identity, ensure_starter
+from jupyter_collab_ai.identity.tokens import Tokens
+from jupyter_collab_ai.locks.leases import Leases
+from jupyter_collab_ai.plugs import SessionRights
+from jupyter_collab_ai.rooms import sockets as room_sockets
+from jupyter_collab_ai.rooms import upstream
+from jupyter_collab_ai.rooms.files import Files
+from jupyter_collab_ai.rooms.jupyterlab import FileIds
+from jupyter_collab_ai.rooms.lobby import Lobby
+from jupyter_collab_ai.rooms.registry import Rooms
+from jupyter_collab_ai.rooms.shared import SharedDocuments
+from jupyter_collab_ai.rooms.ystore import LogYStore
+from jupyter_collab_ai.sessions import handlers as session_handlers
+from jupyter_collab_ai.sessions.contents import JupyterContents
+from jupyter_collab_ai.sessions.feed import Feed
+from jupyter_collab_ai.sessions.invitations import Invitations
+from jupyter_collab_ai.sessions.members import Members
+from jupyter_collab_ai.sessions.paths import canonical
+from jupyter_collab_ai.sessions.roles import Policy, Role
+from jupyter_collab_ai.sessions.service import Sessions
+from jupyter_collab_ai.settings import Settings, read_settings
+from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.web import health, openapi
+from jupyter_collab_ai.web.events import EventHub
+from jupyter_collab_ai.web.handlers import UnknownHandler
+from jupyter_collab_ai.web.limits import RateLimiter
+
+
+class CollabAI(ExtensionApp):
+    """The Jupyter server extension."""
+
+    name = "jupyter_collab_ai"
+    app_name = "jupyter-collab-ai"
+    description = "Multi-user editing with roles, and an AI that works in the live document."
+    load_other_extensions = True
+
+    registration = Enum(
+        ["open", "invite", "closed"],
+        default_value=None,
+        allow_none=True,
+        config=True,
+        help="""Who may register an account: everybody (``open``), whoever holds an invitation
+        (``invite``), or nobody (``closed``). By default ``open`` for requests from this
+        machine while the server listens on loopback alone, and ``invite`` otherwise.""",
+    )
+    debugger_roles = List(
+        Enum(["owner", "editor", "viewer"]),
+        default_value=["owner", "editor"],
+        config=True,
+        help="The roles that may run the AI debugger.",
+    )
+    execution_roles = List(
+        Enum(["owner", "editor"]),
+        default_value=[],
+        config=True,
+        help="""The roles that may run code in kernels. Empty by default: whoever runs code on
+        the server can do everything that the server can, so only admins may.""",
+    )
+    max_message_size = Int(
+        16 * 1024 * 1024,
+        config=True,
+        help="Bytes that one WebSocket message may have; a longer one closes the socket (1009).",
+    )
+    room_idle_seconds = Float(
+        60.0,
+        config=True,
+        help="Seconds that a live document stays in memory after the last person has left it.",
+    )
+    allowed_extensions = List(
+        Unicode(),
+        default_value=[],
+        config=True,
+        help="""Import paths of request handlers of other extensions that every signed-in user
+        may call, such as ``my_extension.handlers.StatusHandler``. Handlers that are not known
+        are for admins alone.""",
+    )
+
+    # ------------------------------------------------------------ start
+
+    def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Take charge of who somebody is, before Jupyter decides it."""
+        with linking.or_exit():
+            super()._link_jupyter_server_extension(serverapp)
+            upstream.check()
+            serverapp.update_config(Config({"YDocExtension": {"ystore_class": LogYStore}}))
+        linking.link(serverapp, CollabIdentityProvider)
+
+    @classmethod
+    def _load_jupyter_server_extension(cls, serverapp: ServerApp) -> CollabAI:
+        """Build everything, before the server listens; or end it."""
+        with linking.or_exit():
+            extension = super()._load_jupyter_server_extension(serverapp)  # type: ignore[no-untyped-call]
+            assert isinstance(extension, CollabAI)
+            return extension
+
+    def initialize_handlers(self) -> None:
+        """Put the rooms of the house together, and the gate before all of the server."""
+        server = self.serverapp
+        assert server is not None
+        settings = read_settings()
+        self._database = database = Database(settings.database_url)
+        database.migrate()
+        starter = database.write_now(lambda tx: ensure_starter(tx, starter_name(_system_name())))
+
+        self._hub = hub = EventHub()
+        policy = Policy.of(
+            debugger_roles=tuple(Role(role) for role in self.debugger_roles),
+            execution_roles=tuple(Role(role) for role in self.execution_roles),
+        )
+        # Rooms, locks and sessions ask one another, so each gets the others by name.
+        leases = Leases(database)
+        board = LockBoard(database, leases, lambda: self._documents, hub)
+        contents = JupyterContents(server.contents_manager)
+        sessions = Sessions(database, contents, board, _Moves(self), policy=policy)
+        rights = SessionRights(sessions)
+        files = Files(lambda: server.contents_manager)
+        self._rooms = rooms = Rooms(
+            database, files, rights, events=hub, idle=self.room_idle_seconds
+        )
+        self._documents = SharedDocuments(rooms)
+        members = Members(database, sessions, rooms)
+        invitations = Invitations(database, sessions)
+        identity = Identity(
+            database,
+            Tokens(_key_ring(settings)),
+            hasher=Hasher(),
+            limiter=RateLimiter(),
+            invitations=invitations,
+            accounts=sessions,
+            starter=starter,
+        )
+        provider = server.identity_provider
+        assert isinstance(provider, CollabIdentityProvider)  # set while linking
+        provider.identity = identity
+        self._identity = identity
+        feed = Feed(database, sessions, hub, identity)
+        self._board = board
+        self._model = Model(
+            ModelSettings(
+                api_key=settings.openai_api_key,
+                base_url=settings.openai_base_url,
+                name=settings.model,
+            )
+        )
+        self._operations = Operations(
+            database,
+            self._documents,
+            sessions,
+            leases,
+            board,
+            Analyzers(),
+            self._model,
+            hub,
+        )
+        self._sessions = sessions
+
+        limits = {"max_message": self.max_message_size}
+        self.handlers.extend(
+            [
+                *health.handlers(_url, database),
+                *openapi.handlers(_url),
+                *identity_handlers.handlers(_url, identity, invitations),
+                *session_handlers.handlers(_url, sessions, members, invitations, feed),
+                *ai_handlers.handlers(_url, self._operations),
+                *room_sockets.handlers(_url, rooms, rights, identity, **limits),
+                (_url("(.*)"), UnknownHandler),
+            ]
+        )
+        self._lobby = lobby = Lobby()
+        self._file_ids = FileIds(lambda: server.web_app.settings["file_id_manager"], canonical)
+        self._gate: Gate = linking.install(
+            server,
+            standings=sessions,
+            locks=board,
+            moves=sessions,
+            logins=identity,
+            folders=Folders(settings.data_dir / "lab", starter.username),
+            replacements=upstream.replacements(
+                rooms, rights, identity, lobby, self._file_ids, **limits
+            ),
+            allowed=tuple(self.allowed_extensions),
+        )
+        web_settings = server.web_app.settings
+        web_settings["collab_registration"] = self.registration
+        web_settings["collab_listens_on"] = server.ip
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Begin what needs the event loop."""
+        linking.verify_installed(serverapp, self._gate, CollabIdentityProvider)
+        for apps in serverapp.extension_manager.extension_apps.values():
+            for app in apps:
+                if isinstance(app, YDocExtension):
+                    upstream.adopt(app, self._rooms, self._file_ids)
+        # Waits for the first answer of the database's notifications.
+        self._database.listen()
+        self._board.start()
+        await self._sessions.make_home(self._identity.starter_name)
+
+    async def stop_extension(self) -> None:
+        """Save and let go of everything."""
+        await self._operations.close()
+        await self._board.close()
+        await self._rooms.close_all()
+        self._hub.close()
+        await self._model.close()
+        await self._database.close()
+
+
+class _Moves:
+    """Tells the rooms of files that were moved or deleted; they are made after who asks."""
+
+    def __init__(self, app: CollabAI) -> None:
+        self._app = app
+
+    async def renamed(self, old: str, new: str) -> None:
+        """Let documents follow their files."""
+        await self._app._rooms.renamed(old, new)
+
+    async def deleted(self, path: str) -> None:
+        """Forget documents whose files are gone."""
+        await self._app._rooms.deleted(path)
+
+
+def _url(pattern: str) -> str:
+    """Return the pattern of one of our own calls; Jupyter adds its base URL."""
+    return rf"/collab-ai/{pattern}/?"
+
+
+def _system_name() -> str:
+    """Return the operating system's name of who starts the server."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in some containers
+        return f"user-{os.getuid()}" if hasattr(os, "getuid") else "admin"
+
+
+def _key_ring(settings: Settings) -> keys.KeyRing:
+    if settings.secret_key is not None:
+        return keys.from_secret(settings.secret_key)
+    return keys.load(settings.data_dir / "keys.json")
