@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from pydantic import Field, StringConstraints, field_validator
+from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import AdminRequired
 from jupyter_collab_ai.identity.pages import JoinPage, registration_of
@@ -111,10 +112,10 @@ class PublicHandler(IdentityHandler):
     other sites can't send unasked.
     """
 
-    async def prepare(self) -> None:
+    async def prepare(self, *, _redirect_to_login: bool = True) -> None:
         """Check the host, and ask for nobody."""
         if not self.check_host():
-            self.send_error(403)
+            raise HTTPError(403)
 
     def check_xsrf_cookie(self) -> None:
         """Ask for none."""
