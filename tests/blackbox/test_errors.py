@@ -1,0 +1,185 @@
+"""Contract, "Errors": one shape for every call, strict requests, nothing given away."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_collab_ai.web.openapi import description
+from tests.blackbox.client import Api, Person
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in description()["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path.removeprefix("/"), operation
+
+
+def schema_of(operation: dict[str, Any]) -> dict[str, Any]:
+    name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    return dict(description()["components"]["schemas"][name.rpartition("/")[2]])
+
+
+def named(calls: list[tuple[Any, ...]]) -> list[Any]:
+    return [pytest.param(*call, id=f"{call[0]} {call[1]}") for call in calls]
+
+
+#: Every call that takes a body, with a body that is right as far as its form goes.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "POST register": {"username": "somebody", "password": "a long password"},
+    "POST login": {"username": "somebody", "password": "a long password"},
+    "POST token/refresh": {"refresh_token": "none"},
+    "PATCH me": {"display_name": "Somebody"},
+    "PUT me/password": {"current_password": "a long one", "new_password": "a longer one"},
+    "PATCH users/{username}": {"is_active": True},
+    "POST sessions": {"name": "never made"},
+    "PUT sessions/{session_id}": {"name": "never seen"},
+    "POST sessions/invite": {"session_id": "none", "role": "viewer"},
+    "POST invitations/accept": {"invitation": "none"},
+    "PUT sessions/access": {"session_id": "none", "username": "nobody", "role": "viewer"},
+    "POST ai/code-debugger": {"session_id": "none"},
+    "POST ai/code-generator": {"session_id": "none", "instructions": "Write it."},
+}
+WITH_BODY = [
+    (method, path, schema_of(operation), "security" in operation)
+    for method, path, operation in operations()
+    if "requestBody" in operation
+]
+GUARDED = [
+    (method, path)
+    for method, path, operation in operations()
+    if operation.get("security") != [] and "101" not in operation["responses"]
+]
+
+
+def test_there_is_an_example_of_each_body() -> None:
+    assert {f"{method} {path}" for method, path, _, _ in WITH_BODY} == EXAMPLES.keys()
+
+
+@pytest.fixture(scope="session")
+def caller(api: Api) -> Person:
+    return api.admin()
+
+
+def call(caller: Person, method: str, path: str, **options: Any) -> Any:
+    return caller(method, re.sub(r"{\w+}", "none", path), **options)
+
+
+@pytest.mark.parametrize(("method", "path", "schema", "public"), named(WITH_BODY))
+def test_an_unknown_member_is_refused(
+    caller: Person, method: str, path: str, schema: dict[str, Any], public: bool
+) -> None:
+    body = {**EXAMPLES[f"{method} {path}"], "tpyo": 1}
+    error = call(caller, method, path, body=body).refused(400, "invalid_request")
+    assert [item["field"] for item in error["errors"]] == ["tpyo"]
+
+
+@pytest.mark.parametrize(("method", "path", "schema", "public"), named(WITH_BODY))
+def test_each_member_of_a_wrong_type_is_named(
+    caller: Person, method: str, path: str, schema: dict[str, Any], public: bool
+) -> None:
+    for member in schema["properties"]:
+        body = {**EXAMPLES[f"{method} {path}"], member: [[]]}
+        error = call(caller, method, path, body=body).refused(400, "invalid_request")
+        fields = {item["field"].partition(".")[0] for item in error["errors"]}
+        assert fields == {member}, error
+
+
+@pytest.mark.parametrize(("method", "path", "schema", "public"), named(WITH_BODY))
+def test_each_member_that_is_missing_is_named(
+    caller: Person, method: str, path: str, schema: dict[str, Any], public: bool
+) -> None:
+    for member in schema.get("required", ()):
+        body = {k: v for k, v in EXAMPLES[f"{method} {path}"].items() if k != member}
+        error = call(caller, method, path, body=body).refused(400, "invalid_request")
+        assert [item["field"] for item in error["errors"]] == [member]
+
+
+@pytest.mark.parametrize(("method", "path", "schema", "public"), named(WITH_BODY))
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"[]", b'"text"', b"null", b'{"a": NaN}', b"\xff", b"[" * 100_000],
+    ids=["empty", "cut", "list", "text", "null", "NaN", "no UTF-8", "deep"],
+)
+def test_what_is_no_json_object_is_refused(
+    caller: Person, method: str, path: str, schema: dict[str, Any], public: bool, raw: bytes
+) -> None:
+    call(caller, method, path, raw=raw).refused(400, "invalid_request")
+
+
+@pytest.mark.parametrize(("method", "path", "schema", "public"), named(WITH_BODY))
+def test_a_form_is_refused(
+    caller: Person, method: str, path: str, schema: dict[str, Any], public: bool
+) -> None:
+    raw = json.dumps(EXAMPLES[f"{method} {path}"]).encode()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    call(caller, method, path, raw=raw, headers=kind).refused(400, "invalid_request")
+
+
+def test_an_unknown_parameter_is_refused(caller: Person) -> None:
+    error = caller("GET", "sessions", query={"limti": "3"}).refused(400, "invalid_request")
+    assert [item["field"] for item in error["errors"]] == ["limti"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1e9", "100000"])
+def test_a_limit_has_limits(caller: Person, limit: str) -> None:
+    error = caller("GET", "sessions", query={"limit": limit}).refused(400, "invalid_request")
+    assert [item["field"] for item in error["errors"]] == ["limit"]
+
+
+def test_a_large_body_is_refused(ada: Person) -> None:
+    body = {"display_name": "x" * 3_000_000}
+    ada("PATCH", "me", body=body).refused(413, "request_too_large")
+
+
+@pytest.mark.parametrize(("method", "path"), named(GUARDED))
+def test_nobody_gets_in_without_an_identity(api: Api, method: str, path: str) -> None:
+    body = EXAMPLES.get(f"{method} {path}")
+    where = re.sub(r"{\w+}", "none", path)
+    api(method, where, body=body).refused(401, "not_authenticated")
+    api(method, where, body=body, token="nonsense").refused(401, "not_authenticated")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["nothing", "sessions/none", "users/nobody", "ai/operations/none", "sessions/none/locks"],
+)
+def test_what_is_not_there_is_not_found(caller: Person, path: str) -> None:
+    caller("GET", path).refused(404, "not_found")
+
+
+def test_a_method_that_is_not_there_is_an_error_of_the_same_shape(ada: Person) -> None:
+    answer = ada("DELETE", "me")
+    assert answer.status == 405
+    assert answer.json.keys() == {"message", "reason"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "users"),
+        ("GET", "users/nobody"),
+        ("PATCH", "users/nobody"),
+        ("DELETE", "users/nobody"),
+    ],
+)
+def test_accounts_are_for_admins(ada: Person, method: str, path: str) -> None:
+    body = {"is_active": False} if method == "PATCH" else None
+    ada(method, path, body=body).refused(403, "admin_required")
+
+
+def test_an_answer_names_no_file_of_the_machine(ada: Person, api: Api) -> None:
+    attempts = [
+        ada("POST", "sessions", body={"name": "x", "path": "../../etc/passwd"}),
+        ada("POST", "sessions", body={"name": "x", "path": "/etc/passwd"}),
+        ada("GET", "sessions/%00"),
+        ada.jupyter("GET", "api/contents/../../etc"),
+    ]
+    for answer in attempts:
+        assert 400 <= answer.status < 500, answer
+        assert str(api.server.root).encode() not in answer.body
+        assert b"Traceback" not in answer.body
