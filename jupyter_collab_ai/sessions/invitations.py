@@ -187,8 +187,7 @@ class Invitations:
     ) -> dict[str, Any]:
         """Become a member by an invitation, and return the session.
 
-        A role that one has already is never lowered, and then no use is counted: whoever
-        follows the link a second time just wants in.
+        A role that one has already is never lowered, and then no use is counted.
 
         Raises:
             NotFound: There is no such invitation, or it is for somebody else.
@@ -197,12 +196,10 @@ class Invitations:
 
         def write(tx: Tx) -> store.Session:
             invitation, session = _find(tx, secret, principal.username)
+            _require_usable(invitation)
             current = store.role_of(tx, session.id, principal.user_id)
             if current is not None and current.rank >= invitation.role.rank:
-                if invitation.revoked_at is not None:
-                    _require_usable(invitation)
                 return session
-            _require_usable(invitation)
             if not store.use_invitation(tx, invitation.id):
                 _require_usable(replace(invitation, uses=invitation.max_uses))
             store.put_member(tx, session.id, principal.user_id, invitation.role)
