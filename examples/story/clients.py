@@ -159,7 +159,7 @@ class PycrdtClient(LiveClient):
         """Send one frame, whatever it is."""
         if self._socket is None:
             return
-        if frame[:1] == bytes([SYNC]) and frame[1] in (STEP2, UPDATE):
+        if frame[:2] in (bytes([SYNC, STEP2]), bytes([SYNC, UPDATE])):
             self.sent += 1
         with contextlib.suppress(WebSocketClosedError):  # shows in close_code
             self._socket.write_message(frame, binary=True)
