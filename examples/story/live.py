@@ -200,8 +200,8 @@ async def _the_notebook(world: World) -> None:
     for notebook in notebooks:
         check(_sources(notebook) == [_source(cell) for cell in original["cells"]], "all its cells")
 
-    with hers.doc.transaction():
-        notebooks[0].ycells[1]["source"] += "\n%precision 2"
+    source = notebooks[0].ycells[1]["source"]
+    source += "\n%precision 2"
     await his.until(lambda: "%precision 2" in _sources(notebooks[1])[1], "Ada's magic")
     cell = {"cell_type": "markdown", "id": "sales-99", "metadata": {}, "source": "## Größe 👕"}
     notebooks[1].append_cell(cell)

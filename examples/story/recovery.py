@@ -71,7 +71,8 @@ async def _killed(world: World) -> None:
     await hers.until(lambda: len(_marks(hers)) == typed, "all marks")
     check(_marks(hers) == list(range(typed)), f"all {typed} are there, once, in Ada's editor too")
     check(hers.text == again.text, "both have the same text")
-    await hers.type_after("# marks:\n", "# and on it goes\n")
+    below = hers.text.index("\n", hers.text.index("# marks:")) + 1
+    await hers.insert(below, "# and on it goes\n")
     await again.sees("# and on it goes")
     await world.on_disk(world.inventory, "# and on it goes", hers)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from jupyter_ydoc.ybasedoc import YBaseDoc
 from pycrdt import Array, Doc, Map, Text
 
 from jupyter_collab_ai.rooms.documents import Kind
+from jupyter_collab_ai.rooms.gate import server_client_id
 from jupyter_collab_ai.rooms.panics import without_panics
 
 #: A text, or a notebook as :mod:`nbformat` 4 has it.
@@ -24,10 +26,6 @@ Content = Any
 
 #: What the model of a notebook puts into its metadata where the file has nothing.
 _FILLED_IN = {"kernelspec": {"name": "", "display_name": ""}, "language_info": {"name": ""}}
-
-#: The Yjs client id of content that comes from a file whose document has no log yet. It is
-#: always the same, so the same file always makes the same document.
-LOAD_CLIENT = 0
 
 
 def model_of(kind: Kind, doc: Doc[Any]) -> YBaseDoc:
@@ -37,8 +35,12 @@ def model_of(kind: Kind, doc: Doc[Any]) -> YBaseDoc:
 
 @without_panics
 def first_update(kind: Kind, content: Content, path: str, digest: str | None) -> bytes:
-    """Return the update that makes an empty document hold what was read from its file."""
-    doc: Doc[Any] = Doc(client_id=LOAD_CLIENT)
+    """Return the update that makes an empty document hold what was read from its file.
+
+    Each load has a Yjs client id of its own, so that whoever comes with a copy of another one
+    is known by it. Under one id for all, other text would count as known and stay as it is.
+    """
+    doc: Doc[Any] = Doc(client_id=server_client_id(secrets.token_bytes(16)))
     model = model_of(kind, doc)
     model.set(content)
     model.path = path
