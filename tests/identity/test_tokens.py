@@ -1,0 +1,171 @@
+"""Tokens that are forged, stale or for something else are refused, and keys stay private."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_collab_ai.clock import utcnow
+from jupyter_collab_ai.errors import NotAuthenticated, TokenExpired
+from jupyter_collab_ai.identity import keys
+from jupyter_collab_ai.identity.keys import UnsafeKeys
+from jupyter_collab_ai.identity.tokens import ALGORITHM, ISSUER, Audience, Tokens
+from jupyter_collab_ai.ids import LoginId, UserId
+
+RING = keys.from_secret("a secret of more than thirty-two characters")
+TOKENS = Tokens(RING)
+MINUTE = timedelta(minutes=1)
+NUMBERS = itertools.count(1)
+
+
+def mint(audience=Audience.ACCESS, lifetime=MINUTE, tokens=TOKENS):
+    return tokens.mint(UserId("u"), LoginId("l"), audience, lifetime)
+
+
+def forge(algorithm=ALGORITHM, key=None, headers=None, leave_out=(), **claims):
+    now = utcnow()
+    payload = {
+        "iss": ISSUER,
+        "aud": Audience.ACCESS.value,
+        "sub": "u",
+        "sid": "l",
+        "jti": "j",
+        "iat": now,
+        "nbf": now,
+        "exp": now + MINUTE,
+        **claims,
+    }
+    for name in leave_out:
+        del payload[name]
+    return jwt.encode(
+        payload,
+        RING.newest.secret if key is None else key,
+        algorithm=algorithm,
+        headers={"kid": RING.newest.kid, **(headers or {})},
+    )
+
+
+def test_a_good_token():
+    claims = TOKENS.verify(mint(), Audience.ACCESS)
+    assert (claims.user_id, claims.login_id) == ("u", "l")
+    assert TOKENS.verify(forge(), Audience.ACCESS).user_id == "u"
+
+
+def test_a_token_for_one_thing_is_no_good_for_another():
+    with pytest.raises(NotAuthenticated):
+        TOKENS.verify(mint(Audience.COOKIE), Audience.ACCESS)
+    with pytest.raises(NotAuthenticated):
+        TOKENS.verify(mint(), Audience.COOKIE)
+
+
+def test_an_expired_token_says_so():
+    with pytest.raises(TokenExpired):
+        TOKENS.verify(mint(lifetime=-MINUTE), Audience.ACCESS)
+
+
+def test_clocks_may_differ_by_a_little():
+    now = utcnow() + timedelta(seconds=5)
+    assert TOKENS.verify(forge(iat=now, nbf=now), Audience.ACCESS)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        forge(algorithm="none", key=""),
+        forge(algorithm="HS512"),
+        forge(key=b"x" * 32),
+        forge(headers={"kid": "other"}),
+        forge(iss="somebody"),
+        forge(aud="somebody"),
+        forge(aud=[Audience.ACCESS.value, "somebody"]),
+        forge(nbf=utcnow() + MINUTE),
+        forge(iat=utcnow() + MINUTE),
+        forge(sid=7),
+        *(forge(leave_out=[name]) for name in ("exp", "iat", "nbf", "iss", "aud", "sub", "sid")),
+        "",
+        "a.b.c",
+        "x" * 5000,
+        ".".join(["e30"] * 3),
+    ],
+    # The tokens differ from run to run, so their numbers name them.
+    ids=lambda _: str(next(NUMBERS)),
+)
+def test_a_forged_token_is_nothing(token):
+    with pytest.raises(NotAuthenticated):
+        TOKENS.verify(token, Audience.ACCESS)
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises_anything_else(text):
+    with pytest.raises(NotAuthenticated):
+        TOKENS.verify(text, Audience.ACCESS)
+
+
+def test_a_changed_token_is_nothing():
+    header, payload, signature = mint().split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    claims["sub"] = "somebody else"
+    changed = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    with pytest.raises(NotAuthenticated):
+        TOKENS.verify(f"{header}.{changed}.{signature}", Audience.ACCESS)
+
+
+def test_servers_with_one_secret_know_each_others_tokens():
+    other = Tokens(keys.from_secret("a secret of more than thirty-two characters"))
+    assert other.verify(mint(), Audience.ACCESS)
+    with pytest.raises(NotAuthenticated):
+        Tokens(keys.from_secret("another secret of more than 32 characters")).verify(
+            mint(), Audience.ACCESS
+        )
+
+
+def test_a_short_secret_is_refused_without_being_said():
+    with pytest.raises(UnsafeKeys) as caught:
+        keys.from_secret("hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_keys_are_made_once_and_for_their_owner_alone(tmp_path):
+    path = tmp_path / "new" / "keys.json"
+    with ThreadPoolExecutor(8) as pool:
+        rings = list(pool.map(lambda _: keys.load(path), range(8)))
+    assert len({ring.newest.secret for ring in rings}) == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [item.name for item in path.parent.iterdir()] == ["keys.json"]
+    assert rings[0].newest.secret.hex() not in repr(rings[0]) + repr(rings[0].newest)
+
+
+def test_keys_that_others_may_read_are_refused(tmp_path):
+    path = tmp_path / "keys.json"
+    keys.load(path)
+    path.chmod(0o644)
+    with pytest.raises(UnsafeKeys, match="chmod 600"):
+        keys.load(path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"keys": []}', '{"keys": [{"kid": "a"}]}', "[]"])
+def test_damaged_keys_are_refused(tmp_path, text):
+    path = tmp_path / "keys.json"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(UnsafeKeys):
+        keys.load(path)
+
+
+def test_a_new_key_logs_nobody_out(tmp_path):
+    path = tmp_path / "keys.json"
+    old = mint(tokens=Tokens(keys.load(path)))
+    ring = keys.rotate(path, keep=3600)
+    assert Tokens(ring).verify(old, Audience.ACCESS)
+    new = mint(tokens=Tokens(ring))
+    assert jwt.get_unverified_header(new)["kid"] != jwt.get_unverified_header(old)["kid"]
