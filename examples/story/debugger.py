@@ -116,7 +116,8 @@ async def _a_fix(world: World, hers: LiveClient) -> None:
     report = await debug(world)
     finding = found(report, "performance", hers.text, "return list(sorted(revenue")
     assert finding is not None
-    check(finding.get("fix") is not None and finding["fix"]["verified"], finding["fix"]["description"])
+    fix = finding.get("fix")
+    check(fix is not None and fix["verified"], "a verified fix: " + (fix or {})["description"])
     changes = hers.text_changes
     path = f"ai/fixes/{finding['id']}/apply"
     await world.api(world.ben, "POST", path, expect=200)

@@ -368,7 +368,8 @@ def by_model(source, quote, new, *, edit=None):
     place = snapshot.location(None, Span(start, start + len(quote)))
     changed = edit or quote
     at = source.index(changed)
-    fix = Fix("d", (Edit(snapshot.location(None, Span(at, at + len(changed))), new),), by_model=True)
+    where = snapshot.location(None, Span(at, at + len(changed)))
+    fix = Fix("d", (Edit(where, new),), by_model=True)
     return Finding(Category.BUG, Severity.ERROR, "t", "e", place, MODEL, 0.6, fix=fix)
 
 

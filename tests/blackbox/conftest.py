@@ -19,7 +19,12 @@ from tests.support.server import LabServer, ServerFactory, free_port
 MODEL_KEY = "sk-that-nobody-sees"
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+# What differs between the databases is tested in each room on both; the whole server again
+# on the second one is part of the full run.
+@pytest.fixture(
+    scope="session",
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)],
+)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_port: int
 ) -> Iterator[LabServer]:
