@@ -112,6 +112,8 @@ class PublicHandler(IdentityHandler):
     other sites can't send unasked.
     """
 
+    json_only = True
+
     async def prepare(self, *, _redirect_to_login: bool = True) -> None:
         """Check the host, and ask for nobody."""
         if not self.check_host():

@@ -298,12 +298,18 @@ class JoinPage(Page):
     async def get(self) -> None:
         """Show who invites to what; who is not signed in does that first."""
         secret = self.get_query_argument("invitation", "")
+        principal = self.principal
+        if principal is not None:
+            path = await self.invitations.joined(principal, secret)
+            if path is not None:
+                self._go_to(principal, path)
+                return
         try:
             found = await self.invitations.check(secret)
         except CollabError as error:
             self.show("join.html", error=error, found=None, me=None, **self._links(secret))
             return
-        me = None if self.principal is None else self.principal.display_name
+        me = None if principal is None else principal.display_name
         self.show("join.html", found=found, me=me, **self._links(secret))
 
     @allow_unauthenticated
@@ -321,8 +327,11 @@ class JoinPage(Page):
         except CollabError as error:
             self.show("join.html", error=error, found=None, me=None, **self._links(secret))
             return
-        path = quote(str(session["path"]), safe="/")
-        self.redirect(url_path_join(self.home_url(principal.username), "tree", path))
+        self._go_to(principal, str(session["path"]))
+
+    def _go_to(self, principal: Principal, path: str) -> None:
+        place = quote(path, safe="/")
+        self.redirect(url_path_join(self.home_url(principal.username), "tree", place))
 
     def _links(self, secret: str) -> dict[str, Any]:
         here = self.page_url("collab-ai/join", invitation=secret)

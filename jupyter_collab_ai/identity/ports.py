@@ -19,6 +19,10 @@ class Invitations(Protocol):
         """
         ...
 
+    async def joined(self, principal: Principal, secret: str) -> str | None:
+        """Return the path of what an invitation is to, if ``principal`` is a member already."""
+        ...
+
     async def accept(
         self, principal: Principal, secret: str, *, address: str | None = None
     ) -> dict[str, Any]:

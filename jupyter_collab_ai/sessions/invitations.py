@@ -182,6 +182,23 @@ class Invitations:
 
         return await self._database.read(read)
 
+    async def joined(self, principal: Principal, secret: str) -> str | None:
+        """Return the path of what an invitation is to, if ``principal`` is a member already.
+
+        So that whoever follows the link again, or has registered with it, is let through even
+        where it is used up.
+        """
+
+        def read(tx: Tx) -> str | None:
+            try:
+                _, session = _find(tx, secret, principal.username)
+            except NotFound:
+                return None
+            member = store.role_of(tx, session.id, principal.user_id)
+            return None if member is None else session.path
+
+        return await self._database.read(read)
+
     async def accept(
         self, principal: Principal, secret: str, *, address: str | None = None
     ) -> dict[str, Any]:

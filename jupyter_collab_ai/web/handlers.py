@@ -28,6 +28,9 @@ class ApiHandler(APIHandler):
     """
 
     max_body = MAX_BODY
+    #: Whether a body has to be declared as JSON. Where it is not, an XSRF token or an access
+    #: token keeps the forms of other sites out; JupyterLab sends its JSON as text/plain.
+    json_only = False
 
     @property
     def principal(self) -> Principal:
@@ -58,8 +61,8 @@ class ApiHandler(APIHandler):
                 f"The request is larger than {self.max_body // 1024} KiB; send less at a time."
             )
         media_type = self.request.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        if media_type != "application/json":
-            # Also keeps forms of other sites out, which can't send this type unasked.
+        if self.json_only and media_type != "application/json":
+            # Keeps forms of other sites out, which can't send this type unasked.
             raise InvalidRequest("Send the request with Content-Type: application/json.")
         return parse_body(model, self.request.body)
 
