@@ -18,6 +18,8 @@ M = TypeVar("M", bound=BaseModel)
 
 #: Bytes that a request body may have, where a handler does not say otherwise.
 MAX_BODY = 1024 * 1024
+#: What is certainly no JSON.
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
 class ApiHandler(APIHandler):
@@ -61,8 +63,8 @@ class ApiHandler(APIHandler):
                 f"The request is larger than {self.max_body // 1024} KiB; send less at a time."
             )
         media_type = self.request.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        if self.json_only and media_type != "application/json":
-            # Keeps forms of other sites out, which can't send this type unasked.
+        if media_type in _FORMS or (self.json_only and media_type != "application/json"):
+            # Keeps forms of other sites out, which can't send JSON's type unasked.
             raise InvalidRequest("Send the request with Content-Type: application/json.")
         return parse_body(model, self.request.body)
 
