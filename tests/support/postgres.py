@@ -181,6 +181,8 @@ class PostgresCluster:
             "fsync": "off",
             "full_page_writes": "off",
             "max_connections": "200",
+            # Its workers connect to the template, which then can not be copied for a while.
+            "autovacuum": "off",
             "shared_buffers": "32MB",
             "log_min_messages": "fatal",
         }
