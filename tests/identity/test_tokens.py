@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -171,3 +172,65 @@ def test_a_new_key_logs_nobody_out(tmp_path):
     assert Tokens(ring).verify(old, Audience.ACCESS)
     new = mint(tokens=Tokens(ring))
     assert jwt.get_unverified_header(new)["kid"] != jwt.get_unverified_header(old)["kid"]
+
+
+def test_a_key_is_kept_as_long_as_a_token_that_it_signed_may_live():
+    day = 24 * 3600.0
+    ring = keys.KeyRing([keys.Key("a", b"a" * 32, 0.0)])
+    # It signed until it was replaced on the hundredth day, so tokens live 30 days longer.
+    ring = ring.rotated(keep=30 * day, now=100 * day)
+    ring = ring.rotated(keep=30 * day, now=101 * day)
+    assert ring.find("a") is not None
+    assert len(ring.keys) == 3
+    ring = ring.rotated(keep=30 * day, now=140 * day)
+    assert ring.find("a") is None
+    assert len(ring.keys) == 2
+
+
+def test_a_server_that_runs_finds_a_key_that_another_one_added(tmp_path, monkeypatch):
+    monkeypatch.setattr(keys, "LOOK_FOR_UNKNOWN", 0.0)
+    path = tmp_path / "keys.json"
+    running = Tokens(keys.load(path))
+    before = mint(tokens=running)
+    new = mint(tokens=Tokens(keys.rotate(path, keep=3600)))
+    assert running.verify(new, Audience.ACCESS)
+    assert running.verify(before, Audience.ACCESS)
+    kid = jwt.get_unverified_header(new)["kid"]
+    assert jwt.get_unverified_header(mint(tokens=running))["kid"] == kid
+
+
+def test_a_file_of_keys_that_goes_bad_is_not_believed(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(keys, "LOOK_FOR_UNKNOWN", 0.0)
+    path = tmp_path / "keys.json"
+    ring = keys.load(path)
+    token = mint(tokens=Tokens(ring))
+    path.write_text("{}")
+    assert ring.find("unknown") is None
+    assert Tokens(ring).verify(token, Audience.ACCESS)
+    path.unlink()
+    assert ring.find("unknown") is None
+    assert "not read again" in caplog.text
+
+
+def test_keys_are_made_where_files_can_not_be_linked(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError("This file system has no links.")
+
+    monkeypatch.setattr(keys.os, "link", no_links)
+    path = tmp_path / "keys.json"
+    ring = keys.load(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert keys.load(path).newest == ring.newest
+    assert [item.name for item in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_keys_of_somebody_else_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "keys.json"
+    keys.load(path)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:
+        me = os.geteuid()
+        monkeypatch.setattr(keys.os, "geteuid", lambda: me + 1)
+    with pytest.raises(UnsafeKeys, match="somebody else"):
+        keys.load(path)
