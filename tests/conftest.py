@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from jupyter_server.extension.manager import ExtensionManager
 from jupyter_server.serverapp import ServerApp
 
 from tests.support.node import Node, NodeMissing, install_node_modules
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
 _numbers = itertools.count(1)
+_SORTED_EXTENSIONS = ExtensionManager.sorted_extensions
 
 
 # ---------------------------------------------------------------- one event loop
@@ -54,6 +56,8 @@ def jp_server_cleanup(jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[No
     if not ServerApp.initialized():
         return
     app = ServerApp.instance()
+    # notebook_shim replaces it for the whole process, and fails where it is not installed itself.
+    setattr(ExtensionManager, "sorted_extensions", _SORTED_EXTENSIONS)  # noqa: B010
     with contextlib.suppress(RuntimeError, SystemExit):
         jp_asyncio_loop.run_until_complete(app._cleanup())
     if hasattr(app, "kernel_manager"):

@@ -49,6 +49,10 @@ class LogGone(Exception):
     """The document was forgotten, or its history was given up for another one."""
 
 
+class DocumentForgotten(LogGone):
+    """The document has no row any more: its file was deleted."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One update to record."""
@@ -299,7 +303,9 @@ def _require_epoch(tx: Tx, document_id: DocumentId, epoch: str) -> int:
     row = tx.execute(
         select(documents.c.epoch, documents.c.seq).where(documents.c.id == document_id)
     ).one_or_none()
-    if row is None or row.epoch != epoch:
+    if row is None:
+        raise DocumentForgotten
+    if row.epoch != epoch:
         raise LogGone
     return int(row.seq)
 

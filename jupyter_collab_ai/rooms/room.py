@@ -43,6 +43,7 @@ from jupyter_collab_ai.rooms.gate import (
 from jupyter_collab_ai.rooms.inbox import Closed, Inbox
 from jupyter_collab_ai.rooms.log import (
     ClientRecord,
+    DocumentForgotten,
     Entry,
     Fence,
     LogGone,
@@ -368,6 +369,9 @@ class LiveRoom:
                         return
         except asyncio.CancelledError:
             raise
+        except DocumentForgotten:
+            log.info("The file of a document was deleted; its room ends.")
+            self._give_up(Ending.NOT_FOUND)
         except LogGone:
             log.info("The history of a document was given up; its room ends.")
             self._give_up(Ending.RESET)
