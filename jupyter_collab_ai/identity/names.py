@@ -1,14 +1,22 @@
-"""Usernames, colours and initials."""
+"""What people are called, and how they look: usernames, display names, colours, initials."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 
 from jupyter_collab_ai.errors import FieldError, InvalidRequest
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+#: Join letters in some scripts, and emoji; what else can't be seen could only deceive.
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
+
+#: Characters that a display name and an e-mail address have at the most.
+MAX_DISPLAY_NAME = 100
+MAX_EMAIL = 254
 
 #: Cursor colours that can be told apart, and read on light and on dark.
 PALETTE = (
@@ -40,17 +48,58 @@ def check_username(username: str) -> str:
     """
     folded = fold_username(username)
     if not _USERNAME.fullmatch(folded):
-        sentence = (
+        raise _invalid(
+            "username",
             "A username has 2 to 64 of the characters a-z, 0-9, dot, hyphen and underscore, "
-            "and starts with a letter or digit."
+            "and starts with a letter or digit.",
         )
-        raise InvalidRequest(sentence, errors=[FieldError("username", sentence)])
+    return folded
+
+
+def check_display_name(name: str) -> str:
+    """Return the name without space around it.
+
+    Raises:
+        InvalidRequest: It is empty, too long, or has characters that can't be seen.
+    """
+    cleaned = unicodedata.normalize("NFC", name).strip()
+    seen = cleaned.translate(_JOINERS)
+    if not seen.strip():
+        raise _invalid("display_name", "A name has at least one character.")
+    if len(cleaned) > MAX_DISPLAY_NAME:
+        raise _invalid("display_name", f"A name has at most {MAX_DISPLAY_NAME} characters.")
+    if not seen.isprintable():
+        raise _invalid("display_name", "This name has characters that can't be shown.")
+    return cleaned
+
+
+def check_email(email: str) -> str:
+    """Return the address without space around it.
+
+    Raises:
+        InvalidRequest: It is none.
+    """
+    cleaned = email.strip()
+    if len(cleaned) > MAX_EMAIL or not _EMAIL.fullmatch(cleaned) or not cleaned.isprintable():
+        raise _invalid("email", "This is not an e-mail address.")
+    return cleaned
+
+
+def check_color(color: str) -> str:
+    """Return the colour in lower case.
+
+    Raises:
+        InvalidRequest: It is not a colour of the form ``#rrggbb``.
+    """
+    folded = color.lower()
+    if not _COLOR.fullmatch(folded):
+        raise _invalid("color", "A colour is written like #1864ab.")
     return folded
 
 
 def starter_name(system_name: str) -> str:
     """Return the username for a name that the operating system gave somebody."""
-    name = re.sub(r"[^a-z0-9._-]+", "-", fold_username(system_name)).strip("._-")[:64].rstrip(".")
+    name = re.sub(r"[^a-z0-9._-]+", "-", fold_username(system_name)).strip("._-")[:58]
     if len(name) >= 2:
         return name
     return f"{name}-admin" if name else "admin"
@@ -62,21 +111,12 @@ def color_of(username: str) -> str:
     return PALETTE[digest[0] % len(PALETTE)]
 
 
-def check_color(color: str) -> str:
-    """Return the colour in lower case.
-
-    Raises:
-        InvalidRequest: It is not a colour of the form ``#rrggbb``.
-    """
-    folded = color.lower()
-    if not _COLOR.fullmatch(folded):
-        sentence = "A colour is written like #1864ab."
-        raise InvalidRequest(sentence, errors=[FieldError("color", sentence)])
-    return folded
-
-
 def initials_of(display_name: str) -> str:
     """Return one or two letters for a name."""
     words = [word for word in re.split(r"[\s._-]+", display_name) if word]
     letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
     return "".join(letters).upper()
+
+
+def _invalid(field: str, sentence: str) -> InvalidRequest:
+    return InvalidRequest(sentence, errors=[FieldError(field, sentence)])

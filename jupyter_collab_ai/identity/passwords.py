@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,7 +14,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from jupyter_collab_ai.errors import FieldError, InvalidRequest
+from jupyter_collab_ai.errors import FieldError, InvalidRequest, RateLimited
 
 T = TypeVar("T")
 
@@ -23,13 +24,15 @@ MIN_LENGTH = 8
 MAX_LENGTH = 1024
 #: Hashes under way at once; each takes 64 MiB and a core for about 0.15 s.
 AT_ONCE = 2
+#: Hashes that may wait; further ones would take longer than anybody waits.
+MAX_WAITING = 64
 
 
 @cache
 def common_passwords() -> frozenset[str]:
     """Return the most common passwords of eight characters and more, case-folded.
 
-    From the list by Royce Williams that Django ships (``common-passwords.txt.gz``).
+    See ``common_passwords.md`` for where the list is from.
     """
     packed = files("jupyter_collab_ai.identity").joinpath("common_passwords.txt.gz").read_bytes()
     return frozenset(gzip.decompress(packed).decode().split("\n"))
@@ -72,22 +75,48 @@ class Hasher:
         """Hash with ``hasher``, by default with the parameters that argon2-cffi recommends."""
         self._hasher = hasher or PasswordHasher()
         self._executor = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collab-ai-hash")
+        self._pending = 0
         # Verified against where there is no account, so that it takes as long as with one.
         self._dummy: str | None = None
 
     async def hash(self, password: str) -> str:
-        """Return the hash of a password."""
-        return await self._run(lambda: self._hasher.hash(password))
+        """Return the hash of a password.
+
+        Raises:
+            RateLimited: Too many are waiting.
+        """
+        return await self.run(lambda: self._hasher.hash(_same(password)))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Return whether ``password`` is the one of ``stored``; None is nobody's."""
+        """Return whether ``password`` is the one of ``stored``; None is nobody's.
+
+        Raises:
+            RateLimited: Too many are waiting.
+        """
         if len(password) > MAX_LENGTH or not _encodable(password):
             password, stored = "", None
-        return await self._run(lambda: self._verify(stored, password))
+        return await self.run(lambda: self._verify(stored, _same(password)))
 
     def outdated(self, stored: str) -> bool:
         """Return whether a hash was made with other parameters than those in use now."""
         return self._hasher.check_needs_rehash(stored)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run a function that takes as long as a hash where it keeps nobody else waiting.
+
+        Raises:
+            RateLimited: Too many are waiting.
+        """
+        if self._pending >= AT_ONCE + MAX_WAITING:
+            raise RateLimited(
+                "Too many people are signing in at this moment; try again in a few seconds.",
+                retry_after=5,
+            )
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+        finally:
+            self._pending -= 1
 
     def close(self) -> None:
         """End the threads."""
@@ -102,5 +131,7 @@ class Hasher:
             return False
         return matches and stored is not None
 
-    async def _run(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+
+def _same(password: str) -> str:
+    """Return what two keyboards that type a character differently agree on (NIST, 3.1.1.2)."""
+    return unicodedata.normalize("NFKC", password)

@@ -6,8 +6,20 @@ import ipaddress
 from collections.abc import Collection
 from enum import Enum
 
-#: Headers by which a proxy says that a request came from elsewhere.
-FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+#: Headers by which a proxy says that a request came from elsewhere, and how others begin.
+FORWARDING = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-host",
+        "true-client-ip",
+        "cf-connecting-ip",
+    }
+)
+FORWARDED = "x-forwarded"
 
 
 class Registration(Enum):
@@ -40,8 +52,8 @@ def registration_for(
     """
     if configured is not None:
         return configured
-    names = {name.lower() for name in headers}
-    forwarded = any(name.lower() in names for name in FORWARDING)
+    names = [name.lower() for name in headers]
+    forwarded = any(name in FORWARDING or name.startswith(FORWARDED) for name in names)
     if is_loopback(listens_on) and is_loopback(peer) and is_loopback(_name(host)) and not forwarded:
         return Registration.OPEN
     return Registration.INVITE

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +24,17 @@ from jupyter_collab_ai.errors import (
     UsernameTaken,
 )
 from jupyter_collab_ai.identity import store
-from jupyter_collab_ai.identity.names import check_color, check_username, fold_username
+from jupyter_collab_ai.identity.names import (
+    check_color,
+    check_display_name,
+    check_email,
+    check_username,
+    fold_username,
+)
 from jupyter_collab_ai.identity.passwords import Hasher, check_password
 from jupyter_collab_ai.identity.ports import Accounts, Invitations
 from jupyter_collab_ai.identity.registration import Registration
+from jupyter_collab_ai.identity.throttle import Throttle
 from jupyter_collab_ai.identity.tokens import (
     ACCESS_LIFETIME,
     LOGIN_LIFETIME,
@@ -39,10 +47,13 @@ from jupyter_collab_ai.ids import LoginId, UserId
 from jupyter_collab_ai.principal import Credential, Principal
 from jupyter_collab_ai.storage.changes import ChangeCache
 from jupyter_collab_ai.storage.database import Database, Tx
-from jupyter_collab_ai.web.limits import FAILED_LOGINS, LOGINS, REGISTRATIONS, RateLimiter
+from jupyter_collab_ai.web.limits import RateLimiter
+
+log = logging.getLogger(__name__)
 
 _WRONG = "The username or the password is wrong."
 _REVOKED = "This login has ended; sign in again."
+_CHECKS = {"display_name": check_display_name, "email": check_email, "color": check_color}
 #: Seconds from an expiry to the look at it, so that the clock is surely past it.
 _GRACE = 0.05
 #: Seconds that the event loop may be told to wait in one go.
@@ -77,7 +88,7 @@ class Identity:
         self._database = database
         self._tokens = tokens
         self._hasher = hasher
-        self._limiter = limiter
+        self._throttle = Throttle(limiter)
         self._invitations = invitations
         self._accounts = accounts
         self.starter_id = starter.id
@@ -88,6 +99,7 @@ class Identity:
         database.changes.subscribe(store.USER, self._changed)
         database.changes.subscribe(store.LOGIN, self._changed)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._noting: set[LoginId] = set()
 
     # ------------------------------------------------------------ whose credential it is
 
@@ -105,8 +117,13 @@ class Identity:
             raise TokenRevoked(_REVOKED)
         if login.revoked_at is not None or not user.is_active:
             raise TokenRevoked(_REVOKED)
-        if login.expires_at <= utcnow():
+        if claims.version != user.token_version:
+            raise TokenRevoked(_REVOKED)
+        now = utcnow()
+        if login.expires_at <= now:
             raise TokenExpired("This login has expired; sign in again.")
+        if now - login.last_used_at > store.USE and login.id not in self._noting:
+            self._spawn(self._note_use(login.id))
         return _principal(user, credential, login.id)
 
     async def authenticate_starter(self) -> Principal:
@@ -123,7 +140,7 @@ class Identity:
     async def is_live(self, principal: Principal) -> bool:
         """Return whether what a principal was authenticated by is still good."""
         user = await self._user(principal.user_id)
-        if user is None or not user.is_active or user.is_admin != principal.is_admin:
+        if user is None or not user.is_active or (principal.is_admin and not user.is_admin):
             return False
         if principal.login_id is None:
             return True
@@ -185,7 +202,6 @@ class Identity:
             UsernameTaken: There is an account of this name, or it is reserved.
             RateLimited: Too many came from this address.
         """
-        self._limiter.hit(REGISTRATIONS, address)
         if registration is Registration.CLOSED:
             raise RegistrationClosed("Nobody can register here; ask an admin for an account.")
         if registration is Registration.INVITE and invitation is None:
@@ -194,22 +210,26 @@ class Identity:
             )
         folded = check_username(username)
         check_password(password)
+        values = _checked({"display_name": display_name, "email": email})
+        # What was only mistyped does not count.
+        self._throttle.registration(address)
         if invitation is not None:
             await self._invitations.check(invitation)
         if folded == self.starter_name or await self._named(folded) is not None:
             raise UsernameTaken("This username is taken; choose another.")
         stored = await self._hasher.hash(password)
         user = await self._database.write(
-            lambda tx: store.add_user(
-                tx, folded, display_name=display_name, email=email, stored_hash=stored
-            )
+            lambda tx: store.add_user(tx, folded, stored_hash=stored, **values)
         )
-        await self._accounts.make_home(user.username)
-        if invitation is not None:
-            # Where somebody else was faster with it, the account stays and the person is told.
-            await self._invitations.accept(
-                _principal(user, Credential.BEARER, None), invitation, address=address
-            )
+        try:
+            if invitation is not None:
+                principal = _principal(user, Credential.BEARER, None)
+                await self._invitations.accept(principal, invitation, address=address)
+            await self._accounts.make_home(user.username)
+        except BaseException:
+            # Others were faster with the invitation, or the disk is full: then nobody came in.
+            await asyncio.shield(self._database.write(lambda tx: store.delete_user(tx, user.id)))
+            raise
         return user
 
     async def login(
@@ -221,26 +241,26 @@ class Identity:
             InvalidCredentials: Name or password are wrong, or the account is deactivated.
             RateLimited: Too many came from this address, or too many failed.
         """
-        self._limiter.hit(LOGINS, address)
+        self._throttle.login(address)
         folded = fold_username(username)[:64]
-        # By account and address: a stranger can't lock anybody out but themselves.
-        self._limiter.check(FAILED_LOGINS, folded, address)
+        async with self._throttle.attempt(folded, address):
+            user, stored = await self._database.read(lambda tx: _password_of(tx, folded))
+            matches = await self._hasher.verify(stored, password)
+            if user is None or stored is None or not matches or not user.is_active:
+                raise InvalidCredentials(_WRONG)
+            renewed = None
+            if self._hasher.outdated(stored):
+                renewed = await self._hasher.hash(password)
+            known, proven = user, stored
 
-        def read(tx: Tx) -> tuple[store.User | None, str | None]:
-            user = store.find_user_named(tx, folded)
-            return user, None if user is None else store.password_hash(tx, user.id)
+            def write(tx: Tx) -> store.Login:
+                if not store.still_has(tx, known.id, proven):
+                    raise InvalidCredentials(_WRONG)
+                if renewed is not None:
+                    store.change_user(tx, known.id, password_hash=renewed)
+                return _new_login(tx, known, "password", address, user_agent)
 
-        user, stored = await self._database.read(read)
-        if not await self._hasher.verify(stored, password) or user is None or not user.is_active:
-            self._limiter.hit(FAILED_LOGINS, folded, address)
-            raise InvalidCredentials(_WRONG)
-        assert stored is not None  # None verifies nothing
-        if self._hasher.outdated(stored):
-            renewed = await self._hasher.hash(password)
-            await self._database.write(
-                lambda tx: store.change_user(tx, user.id, password_hash=renewed)
-            )
-        return user, await self._add_login(user, "password", address, user_agent)
+            return user, await self._database.write(write)
 
     async def login_starter(
         self, *, address: str, user_agent: str | None
@@ -253,7 +273,9 @@ class Identity:
         user = await self._user(self.starter_id)
         if user is None or not user.is_active:
             raise NotAuthenticated("The account of whoever started this server is gone.")
-        return user, await self._add_login(user, "token", address, user_agent)
+        return user, await self._database.write(
+            lambda tx: _new_login(tx, user, "token", address, user_agent)
+        )
 
     async def issue(self, user: store.User, login: store.Login) -> dict[str, Any]:
         """Return new tokens of a login that has none yet."""
@@ -264,7 +286,9 @@ class Identity:
 
     def cookie(self, user: store.User, login: store.Login) -> str:
         """Return the value of a browser's login cookie."""
-        return self._tokens.mint(user.id, login.id, Audience.COOKIE, LOGIN_LIFETIME)
+        return self._tokens.mint(
+            user.id, login.id, Audience.COOKIE, LOGIN_LIFETIME, version=user.token_version
+        )
 
     async def refresh(self, token: str) -> dict[str, Any]:
         """Return new tokens for a refresh token, which is dead from now on.
@@ -312,15 +336,12 @@ class Identity:
         return user
 
     async def change_me(self, principal: Principal, changes: dict[str, str | None]) -> store.User:
-        """Change ``display_name``, ``email`` or ``color``.
+        """Change ``display_name``, ``email`` or ``color``; only an address can be taken back.
 
         Raises:
-            InvalidRequest: The colour is none.
+            InvalidRequest: A value can't be used.
         """
-        values = dict(changes)
-        color = values.get("color")
-        if color is not None:
-            values["color"] = check_color(color)
+        values = _checked(changes)
         await self._database.write(lambda tx: store.change_user(tx, principal.user_id, **values))
         return await self.me(principal)
 
@@ -335,18 +356,22 @@ class Identity:
             RateLimited: Too many tries with a wrong password.
         """
         check_password(new, field="new_password")
-        self._limiter.check(FAILED_LOGINS, principal.username, address)
-        stored = await self._database.read(lambda tx: store.password_hash(tx, principal.user_id))
-        if not await self._hasher.verify(stored, current):
-            self._limiter.hit(FAILED_LOGINS, principal.username, address)
-            raise InvalidCredentials("The current password is wrong.")
-        renewed = await self._hasher.hash(new)
+        async with self._throttle.attempt(principal.username, address):
+            stored = await self._database.read(
+                lambda tx: store.password_hash(tx, principal.user_id)
+            )
+            if stored is None or not await self._hasher.verify(stored, current):
+                raise InvalidCredentials("The current password is wrong.")
+            renewed = await self._hasher.hash(new)
+            proven = stored
 
-        def write(tx: Tx) -> None:
-            store.change_user(tx, principal.user_id, password_hash=renewed)
-            store.end_logins(tx, principal.user_id, but=principal.login_id)
+            def write(tx: Tx) -> None:
+                if not store.still_has(tx, principal.user_id, proven):
+                    raise InvalidCredentials("The password was changed at this moment; try again.")
+                store.change_user(tx, principal.user_id, password_hash=renewed)
+                store.end_logins(tx, principal.user_id, but=principal.login_id)
 
-        await self._database.write(write)
+            await self._database.write(write)
 
     async def logins(self, principal: Principal) -> list[dict[str, Any]]:
         """Return the logins of a principal's account."""
@@ -411,7 +436,7 @@ class Identity:
                 values["is_active"] = is_active
             store.change_user(tx, user.id, **values)
             if is_active is False:
-                store.end_logins(tx, user.id)
+                store.end_tokens(tx, user.id)
 
         await self._database.write(write)
         return await self.user(username)
@@ -455,23 +480,20 @@ class Identity:
             self._logins.put(login_id, found, ticket)
         return found
 
-    async def _add_login(
-        self, user: store.User, method: str, address: str, user_agent: str | None
-    ) -> store.Login:
-        return await self._database.write(
-            lambda tx: store.add_login(
-                tx,
-                user.id,
-                method=method,
-                lifetime=LOGIN_LIFETIME,
-                address=address[:64],
-                user_agent=user_agent,
-            )
-        )
+    async def _note_use(self, login_id: LoginId) -> None:
+        self._noting.add(login_id)
+        try:
+            await self._database.write(lambda tx: store.use_login(tx, login_id))
+        except CollabError:
+            log.warning("The use of a login could not be noted.")
+        finally:
+            self._noting.discard(login_id)
 
     def _answer(self, user: store.User, login: store.Login, refresh: str) -> dict[str, Any]:
         return {
-            "access_token": self._tokens.mint(user.id, login.id, Audience.ACCESS, ACCESS_LIFETIME),
+            "access_token": self._tokens.mint(
+                user.id, login.id, Audience.ACCESS, ACCESS_LIFETIME, version=user.token_version
+            ),
             "token_type": "bearer",
             "expires_in": int(ACCESS_LIFETIME.total_seconds()),
             "refresh_token": refresh,
@@ -565,6 +587,33 @@ def same_token(given: str, token: str) -> bool:
     return bool(token) and hmac.compare_digest(
         given.encode(errors="replace"), token.encode(errors="replace")
     )
+
+
+def _password_of(tx: Tx, folded: str) -> tuple[store.User | None, str | None]:
+    user = store.find_user_named(tx, folded)
+    return user, None if user is None else store.password_hash(tx, user.id)
+
+
+def _new_login(
+    tx: Tx, user: store.User, method: str, address: str, user_agent: str | None
+) -> store.Login:
+    return store.add_login(
+        tx,
+        user.id,
+        method=method,
+        lifetime=LOGIN_LIFETIME,
+        address=address[:64],
+        user_agent=user_agent,
+    )
+
+
+def _checked(values: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return what was given of an account's looks, as it is kept.
+
+    Raises:
+        InvalidRequest: A value can't be used.
+    """
+    return {name: None if value is None else _CHECKS[name](value) for name, value in values.items()}
 
 
 def _principal(user: store.User, credential: Credential, login_id: LoginId | None) -> Principal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -23,6 +23,10 @@ LOGIN = "login"
 #: Within this time after its first use a refresh token that comes again is only refused: two
 #: tabs of one browser may use it at once. Later it was stolen, or its rightful user's was.
 GRACE = timedelta(seconds=5)
+#: Logins that an account may have; with one more, the one that was not used longest ends.
+MAX_LOGINS = 256
+#: How exactly it is known when a login was used last.
+USE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class User:
     is_active: bool
     created_at: datetime
     has_password: bool
+    #: Counts up when all tokens of the account have to end.
+    token_version: int
 
     def as_json(self) -> dict[str, Any]:
         """Return what its owner and admins see."""
@@ -112,6 +118,19 @@ def password_hash(tx: Tx, user_id: UserId) -> str | None:
     ).scalar_one_or_none()
 
 
+def still_has(tx: Tx, user_id: UserId, stored_hash: str) -> bool:
+    """Return whether an account is active with this password, and keep it so until the end.
+
+    Hashing takes so long that the password may have been changed meanwhile.
+    """
+    row = tx.execute(
+        select(users.c.password_hash, users.c.is_active)
+        .where(users.c.id == user_id)
+        .with_for_update()
+    ).one_or_none()
+    return row is not None and row.is_active and row.password_hash == stored_hash
+
+
 def add_user(
     tx: Tx,
     username: str,
@@ -156,6 +175,12 @@ def change_user(tx: Tx, user_id: UserId, **values: Any) -> None:
     if values:
         tx.execute(update(users).where(users.c.id == user_id).values(**values))
         tx.notify(USER, user_id)
+
+
+def end_tokens(tx: Tx, user_id: UserId) -> None:
+    """End all logins of an account, and each token that was ever made for it."""
+    change_user(tx, user_id, token_version=users.c.token_version + 1)
+    end_logins(tx, user_id)
 
 
 def delete_user(tx: Tx, user_id: UserId) -> None:
@@ -218,13 +243,18 @@ def add_login(
     address: str | None,
     user_agent: str | None,
 ) -> Login:
-    """Add a login, and sweep the account's that ended long ago."""
+    """Add a login; sweep those of the account that ended long ago, and end one too many."""
     now = utcnow()
+    long_ago = now - timedelta(days=1)
     tx.execute(
         delete(logins).where(
-            logins.c.user_id == user_id, logins.c.expires_at < now - timedelta(days=1)
+            logins.c.user_id == user_id,
+            or_(logins.c.expires_at < long_ago, logins.c.revoked_at < long_ago),
         )
     )
+    by_use = sorted(logins_of(tx, user_id), key=lambda login: login.last_used_at, reverse=True)
+    for login in by_use[MAX_LOGINS - 1 :]:
+        end_login(tx, login.id)
     login_id = LoginId(new_id())
     tx.execute(
         insert(logins).values(
@@ -241,6 +271,18 @@ def add_login(
     made = find_login(tx, login_id)
     assert made is not None  # it was added in this transaction
     return made
+
+
+def use_login(tx: Tx, login_id: LoginId) -> None:
+    """Note that a login is in use."""
+    now = utcnow()
+    used = tx.execute(
+        update(logins)
+        .where(logins.c.id == login_id, logins.c.last_used_at < now - USE)
+        .values(last_used_at=now)
+    )
+    if used.rowcount:
+        tx.notify(LOGIN, login_id)
 
 
 def end_login(tx: Tx, login_id: LoginId) -> None:
@@ -282,7 +324,8 @@ def rotate_refresh_token(
 
     One statement decides who uses it: of any number at once, one does (RFC 9700, 4.14.2).
     """
-    now = utcnow()
+    # By the database's clock: those of two servers may differ by more than the grace.
+    now = datetime.fromtimestamp(tx.now(), tz=UTC)
     used = tx.execute(
         update(refresh_tokens)
         .where(
@@ -337,6 +380,7 @@ def _user(row: Row[Any]) -> User:
         is_active=row.is_active,
         created_at=row.created_at,
         has_password=row.password_hash is not None,
+        token_version=row.token_version,
     )
 
 

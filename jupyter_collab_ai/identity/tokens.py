@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
@@ -27,7 +27,7 @@ ACCESS_LIFETIME = timedelta(minutes=15)
 #: How long a login lives after it was last refreshed, and so its cookie and refresh token.
 LOGIN_LIFETIME = timedelta(days=30)
 
-_CLAIMS = ["exp", "iat", "nbf", "iss", "aud", "sub", "sid", "jti"]
+_CLAIMS = ["exp", "iat", "nbf", "iss", "aud", "sub", "sid", "ver", "jti"]
 _INVALID = "The access token is not valid; sign in again."
 
 
@@ -44,7 +44,8 @@ class Claims:
 
     user_id: UserId
     login_id: LoginId
-    expires_at: datetime
+    #: Of the account when the token was made; a later one ends all earlier tokens.
+    version: int
 
 
 class Tokens:
@@ -54,9 +55,15 @@ class Tokens:
         self._keys = keys
 
     def mint(
-        self, user_id: UserId, login_id: LoginId, audience: Audience, lifetime: timedelta
+        self,
+        user_id: UserId,
+        login_id: LoginId,
+        audience: Audience,
+        lifetime: timedelta,
+        *,
+        version: int,
     ) -> str:
-        """Return a signed token."""
+        """Return a signed token; ``version`` is the account's, which ends it by counting up."""
         key = self._keys.newest
         now = utcnow()
         return jwt.encode(
@@ -65,6 +72,7 @@ class Tokens:
                 "aud": audience.value,
                 "sub": str(user_id),
                 "sid": str(login_id),
+                "ver": version,
                 "jti": new_id(),
                 "iat": now,
                 "nbf": now,
@@ -102,15 +110,14 @@ class Tokens:
                     "enforce_minimum_key_length": True,
                 },
             )
-            sid = claims["sid"]
-            if not isinstance(sid, str):
+            sid, version = claims["sid"], claims["ver"]
+            if not isinstance(sid, str) or type(version) is not int:
                 raise NotAuthenticated(_INVALID)
-            expires_at = datetime.fromtimestamp(float(claims["exp"]), tz=utcnow().tzinfo)
         except jwt.ExpiredSignatureError:
             raise TokenExpired("The access token has expired; refresh it.") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise NotAuthenticated(_INVALID) from None
-        return Claims(UserId(claims["sub"]), LoginId(sid), expires_at)
+        return Claims(UserId(claims["sub"]), LoginId(sid), version)
 
 
 def new_refresh_token() -> str:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.identity.names import (
+    check_display_name,
+    check_email,
     check_username,
     color_of,
     initials_of,
@@ -68,6 +70,8 @@ LOCAL = {
         ({"listens_on": "0.0.0.0"}, Registration.INVITE),
         ({"listens_on": ""}, Registration.INVITE),
         ({"peer": "10.0.0.5"}, Registration.INVITE),
+        ({"headers": ["Host", "x-forwarded-proto"]}, Registration.INVITE),
+        ({"headers": ["Host", "CF-Connecting-IP"]}, Registration.INVITE),
         ({"host": "lab.example.org"}, Registration.INVITE),
         ({"host": "localhost.example.org"}, Registration.INVITE),
         ({"headers": ["X-Forwarded-For"]}, Registration.INVITE),
@@ -131,3 +135,24 @@ def test_no_token_is_nobodys():
     assert not same_token("abc", "")
     assert not same_token("abd", "abc")
     assert not same_token("\ud800", "abc")
+
+
+@pytest.mark.parametrize("name", ["Ada", "Zoë Ünicode", "مينا‌کاربر", "👨‍👩‍👧", "Ada ✨"])
+def test_display_names(name):
+    assert check_display_name(f"  {name} ") == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "  ", "x" * 101, "\u202eadA", "a\nb", "\u200d", "a\x00", "\ud800"]
+)
+def test_what_is_no_display_name(name):
+    with pytest.raises(InvalidRequest) as caught:
+        check_display_name(name)
+    assert caught.value.errors[0].field == "display_name"
+
+
+@pytest.mark.parametrize("email", ["", "ada", "a@", "@b", "a b@c", "a@b@c", "a@" + "b" * 260])
+def test_what_is_no_address(email):
+    with pytest.raises(InvalidRequest):
+        check_email(email)
+    assert check_email(" ada@example.org ") == "ada@example.org"

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from jupyter_collab_ai.clock import utcnow
@@ -334,3 +335,136 @@ async def test_an_account_is_changed_by_its_owner(identity):
     assert (changed.display_name, changed.color) == ("Ada L.", "#aabbcc")
     with pytest.raises(InvalidRequest):
         await identity.change_me(principal, {"color": "red"})
+
+
+async def test_guesses_at_once_are_throttled_too(identity):
+    await register(identity)
+    results = await asyncio.gather(
+        *(login(identity, password=f"wrong {number}") for number in range(25)),
+        return_exceptions=True,
+    )
+    kinds = [type(result) for result in results]
+    assert (kinds.count(InvalidCredentials), kinds.count(RateLimited)) == (10, 15)
+
+
+async def test_a_sign_in_with_the_old_password_does_not_outlive_its_change(
+    identity, database, monkeypatch
+):
+    await register(identity)
+    principal = await who(identity, await login(identity))
+    verify = identity._hasher.verify
+
+    async def slowly(stored, password):
+        matches = await verify(stored, password)
+        # Just after the old password was found to be right, it is changed.
+        monkeypatch.setattr(identity._hasher, "verify", verify)
+        await identity.change_password(principal, PASSWORD, "another good one", address="other")
+        return matches
+
+    monkeypatch.setattr(identity._hasher, "verify", slowly)
+    with pytest.raises(InvalidCredentials):
+        await login(identity)
+    assert len(await identity.logins(principal)) == 1
+    await login(identity, password="another good one")
+
+
+async def test_a_hash_of_old_parameters_is_renewed_at_sign_in(identity, database):
+    await register(identity)
+    old = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash(PASSWORD)
+    await database.write(lambda tx: tx.execute(update(users).values(password_hash=old)))
+    await login(identity)
+    stored = await database.read(
+        lambda tx: store.password_hash(tx, store.find_user_named(tx, "ada").id)
+    )
+    assert stored != old
+    assert not identity._hasher.outdated(stored)
+    await login(identity)
+
+
+async def test_who_comes_too_late_with_an_invitation_does_not_come_in(identity, others, database):
+    async def too_late(principal, secret, *, address=None):
+        raise InvitationUsed("Somebody else was faster.")
+
+    others.accept = too_late
+    with pytest.raises(InvitationUsed):
+        await register(identity, registration=Registration.INVITE, invitation="good")
+    assert await database.read(lambda tx: store.find_user_named(tx, "ada")) is None
+    assert others.homes == []
+
+
+async def test_an_account_without_its_folder_is_none(identity, others, database):
+    async def full(username):
+        raise OSError("No space left on device")
+
+    others.make_home = full
+    with pytest.raises(OSError, match="No space"):
+        await register(identity)
+    assert await database.read(lambda tx: store.find_user_named(tx, "ada")) is None
+
+
+async def test_a_promotion_ends_no_connection(identity):
+    await register(identity)
+    principal = await who(identity, await login(identity))
+    ended = []
+    identity.watch(principal, lambda: ended.append(1))
+    await identity.change_user("ada", is_admin=True, is_active=None)
+    assert await identity.is_live(principal)
+    await identity.logout(principal)
+    await until(lambda: ended)
+
+
+async def test_whoever_comes_back_does_not_bring_old_tokens(identity, database):
+    await register(identity)
+    answer = await login(identity)
+    await identity.change_user("ada", is_admin=None, is_active=False)
+    await identity.change_user("ada", is_admin=None, is_active=True)
+
+    def revive(tx):
+        # Even if the logins themselves were brought back, say from a backup.
+        tx.execute(update(logins).values(revoked_at=None))
+        for login_id in tx.execute(select(logins.c.id)).scalars():
+            tx.notify(store.LOGIN, login_id)
+
+    await database.write(revive)
+    with pytest.raises(TokenRevoked):
+        await who(identity, answer)
+
+
+async def test_an_account_has_no_more_logins_than_it_may(identity, monkeypatch):
+    monkeypatch.setattr(store, "MAX_LOGINS", 3)
+    await register(identity)
+    first, *others = [await login(identity) for _ in range(4)]
+    with pytest.raises(TokenRevoked):
+        await who(identity, first)
+    for answer in others:
+        await who(identity, answer)
+
+
+async def test_the_last_use_of_a_login_is_noted(identity, database):
+    await register(identity)
+    answer = await login(identity)
+    principal = await who(identity, answer)
+    long_ago = utcnow() - 3 * store.USE
+
+    def age(tx):
+        tx.execute(update(logins).values(last_used_at=long_ago))
+        tx.notify(store.LOGIN, principal.login_id)
+
+    await database.write(age)
+    await who(identity, answer)
+
+    async def used():
+        found = await database.read(lambda tx: store.find_login(tx, principal.login_id))
+        return found.last_used_at
+
+    deadline = asyncio.get_running_loop().time() + 10
+    while await used() == long_ago:
+        assert asyncio.get_running_loop().time() < deadline
+    assert utcnow() - await used() < store.USE
+
+
+async def test_what_was_mistyped_does_not_count_as_a_registration(identity):
+    for _ in range(100):
+        with pytest.raises(InvalidRequest):
+            await register(identity, password="short")
+    await register(identity)

@@ -26,11 +26,12 @@ RING = keys.from_secret("a secret of more than thirty-two characters")
 TOKENS = Tokens(RING)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+NEEDED = ("exp", "iat", "nbf", "iss", "aud", "sub", "sid", "ver")
 NUMBERS = itertools.count(1)
 
 
 def mint(audience=Audience.ACCESS, lifetime=MINUTE, tokens=TOKENS):
-    return tokens.mint(UserId("u"), LoginId("l"), audience, lifetime)
+    return tokens.mint(UserId("u"), LoginId("l"), audience, lifetime, version=1)
 
 
 def forge(algorithm=ALGORITHM, key=None, headers=None, leave_out=(), **claims):
@@ -40,6 +41,7 @@ def forge(algorithm=ALGORITHM, key=None, headers=None, leave_out=(), **claims):
         "aud": Audience.ACCESS.value,
         "sub": "u",
         "sid": "l",
+        "ver": 1,
         "jti": "j",
         "iat": now,
         "nbf": now,
@@ -93,7 +95,9 @@ def test_clocks_may_differ_by_a_little():
         forge(nbf=utcnow() + DAY),
         forge(iat=utcnow() + DAY),
         forge(sid=7),
-        *(forge(leave_out=[name]) for name in ("exp", "iat", "nbf", "iss", "aud", "sub", "sid")),
+        forge(ver="1"),
+        forge(ver=True),
+        *(forge(leave_out=[name]) for name in NEEDED),
         "",
         "a.b.c",
         "x" * 5000,
