@@ -81,16 +81,17 @@ async def test_a_crash_between_the_save_and_its_note(
 ) -> None:
     house.write("a.py", "one\n")
     ada = await house.client("ada", "a.py")
-    entry = house.rooms._open[ada.room.document.id]
+    before = house.rooms
+    entry = before._open[ada.room.document.id]
 
     async def crash(*_args: Any) -> None:
         house.crash()
 
     monkeypatch.setattr(entry.projection, "_note", crash)
     await ada.type("two\n")
-    await until(lambda: house.read("a.py") == "one\ntwo\n")
+    await until(lambda: house.rooms is not before, "the crash")
+    assert house.read("a.py") == "one\ntwo\n"
     await ada.type("three\n")
-    await asyncio.sleep(0)
     again = await house.client("ada", "a.py", doc=ada.doc)
     await until(lambda: house.read("a.py") == str(again.text) == "one\ntwo\nthree\n")
 
@@ -106,10 +107,11 @@ async def test_a_crash_in_the_middle_of_a_save(
         (house.root / "a.py").write_bytes(torn)
         house.crash()
 
+    before = house.rooms
     with monkeypatch.context() as patch:
         patch.setattr(house.manager, "save", crash)
         await ada.type("two\né\n")
-        await until(lambda: (house.root / "a.py").read_bytes() == torn)
+        await until(lambda: house.rooms is not before, "the crash")
     again = await house.client("ada", "a.py", doc=ada.doc)
     await until(lambda: house.read("a.py") == str(again.text) == "one\ntwo\né\n")
 
