@@ -20,7 +20,7 @@ from jupyter_collab_ai.ai.board import LockBoard
 from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.identity import handlers as identity_handlers
-from jupyter_collab_ai.identity import keys
+from jupyter_collab_ai.identity import keys, profile
 from jupyter_collab_ai.identity.names import starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.provider import CollabIdentityProvider
@@ -201,14 +201,18 @@ class CollabAI(ExtensionApp):
             moves=sessions,
             logins=identity,
             folders=Folders(settings.data_dir / "lab", starter.username),
-            replacements=upstream.replacements(
-                rooms, rights, identity, lobby, self._file_ids, **limits
-            ),
+            replacements={
+                **upstream.replacements(rooms, rights, identity, lobby, self._file_ids, **limits),
+                **profile.replacements(identity),
+            },
             allowed=tuple(self.allowed_extensions),
         )
         web_settings = server.web_app.settings
         web_settings["collab_registration"] = self.registration
         web_settings["collab_listens_on"] = server.ip
+        # Links of invitations, also where a login leads back to one, stay out of the log.
+        scrubbed = web_settings.get("extra_log_scrub_param_keys", [])
+        web_settings["extra_log_scrub_param_keys"] = [*scrubbed, "invitation", "next"]
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Begin what needs the event loop."""

@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 Replacements = Mapping[type[RequestHandler], tuple[type[RequestHandler], Mapping[str, Any] | None]]
 
 _CLOSE_POLICY = 1008
+#: What a browser offers besides the access token, and how the token itself begins.
+_SUBPROTOCOL = "collab-ai"
+_BEARER = "bearer."
 _UNKNOWN = "There is no such thing, or it is not shared with you."
 
 
@@ -190,6 +193,16 @@ class SocketGuardMixin(GuardMixin):
             self._collab_end()
             return None
         return super().open(*args, **kwargs)  # type: ignore[misc]
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """Select what upstream does, else the one that goes with an access token.
+
+        A browser gives a connection up where none of those that it offers is selected.
+        """
+        selected: str | None = super().select_subprotocol(subprotocols)  # type: ignore[misc]
+        if selected is None or selected.startswith(_BEARER):
+            return _SUBPROTOCOL if _SUBPROTOCOL in subprotocols else None
+        return selected
 
     def on_connection_close(self) -> None:
         """Stop watching: the connection is over."""

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from jupyter_server.auth.decorator import allow_unauthenticated
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import AdminRequired
-from jupyter_collab_ai.identity.pages import JoinPage, registration_of
+from jupyter_collab_ai.identity.pages import JoinPage, Provider, registration_of
 from jupyter_collab_ai.identity.passwords import MAX_LENGTH
 from jupyter_collab_ai.identity.ports import Invitations
 from jupyter_collab_ai.identity.service import Identity
+from jupyter_collab_ai.principal import Credential
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
 
 Text = Annotated[str, StringConstraints(max_length=256)]
-#: Longer ones are refused with a sentence of their own; this only bounds the work.
+#: What is too long is refused with a sentence of its own; this only bounds the work.
+Long = Annotated[str, StringConstraints(max_length=4096)]
 Password = Annotated[str, StringConstraints(max_length=16 * MAX_LENGTH)]
-DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
-
-
-def _printable(text: str | None) -> str | None:
-    if text is not None and not text.isprintable():
-        raise ValueError("This has characters that can't be shown")
-    return text
 
 
 class RegisterBody(Body):
@@ -35,11 +29,9 @@ class RegisterBody(Body):
 
     username: Text
     password: Password
-    display_name: DisplayName | None = None
-    email: Email | None = None
+    display_name: Long | None = None
+    email: Long | None = None
     invitation: Text | None = None
-
-    _display_name = field_validator("display_name")(_printable)
 
 
 class LoginBody(Body):
@@ -58,11 +50,10 @@ class RefreshBody(Body):
 class MeBody(Body):
     """What is to change of one's own account."""
 
-    display_name: DisplayName | None = None
-    email: Email | None = None
-    color: Text | None = None
-
-    _display_name = field_validator("display_name")(_printable)
+    # What is left out stays as it is; only an e-mail address can be taken back.
+    display_name: Long = ""
+    email: Long | None = None
+    color: Text = ""
 
 
 class PasswordBody(Body):
@@ -75,8 +66,9 @@ class PasswordBody(Body):
 class UserBody(Body):
     """What is to change of an account."""
 
-    is_admin: bool | None = None
-    is_active: bool | None = None
+    # What is left out stays as it is.
+    is_admin: bool = False
+    is_active: bool = False
 
 
 class UsersQuery(Query):
@@ -93,6 +85,8 @@ class NoQuery(Query):
 
 class IdentityHandler(ApiHandler):
     """Base: gives the service."""
+
+    max_body = 128 * 1024
 
     def initialize(self, identity: Identity) -> None:
         """Get what the handler works with."""
@@ -170,7 +164,10 @@ class LogoutHandler(IdentityHandler):
 
     async def post(self) -> None:
         """End this login."""
-        await self.identity.logout(self.principal)
+        principal = self.principal
+        await self.identity.logout(principal)
+        if principal.credential is Credential.COOKIE:
+            cast(Provider, self.identity_provider).forget(self)
         self.no_content()
 
 
@@ -186,10 +183,6 @@ class MeHandler(IdentityHandler):
         """Change one's account."""
         body = self.read_body(MeBody)
         changes = body.model_dump(exclude_unset=True)
-        # Only an e-mail address can be taken back; the others always have a value.
-        changes = {
-            name: value for name, value in changes.items() if value is not None or name == "email"
-        }
         self.write_json((await self.identity.change_me(self.principal, changes)).as_json())
 
 
@@ -260,8 +253,9 @@ class UserHandler(AdminHandler):
         """Change an account."""
         self.require_admin()
         body = self.read_body(UserBody)
+        given = body.model_dump(exclude_unset=True)
         user = await self.identity.change_user(
-            username, is_admin=body.is_admin, is_active=body.is_active
+            username, is_admin=given.get("is_admin"), is_active=given.get("is_active")
         )
         self.write_json(user.as_json())
 

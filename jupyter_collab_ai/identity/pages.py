@@ -10,7 +10,7 @@ import jinja2
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_escape, url_path_join
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
 from jupyter_collab_ai.errors import (
     CollabError,
@@ -21,7 +21,7 @@ from jupyter_collab_ai.errors import (
 )
 from jupyter_collab_ai.identity.ports import Invitations
 from jupyter_collab_ai.identity.registration import Registration, registration_for
-from jupyter_collab_ai.identity.service import Identity, same_token
+from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.identity.store import Login, User
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.web.errors import headers_of, status_of
@@ -61,7 +61,10 @@ class Provider(Protocol):
     """What the pages ask of the identity provider."""
 
     identity: Identity | None
-    token: str
+
+    def is_secret(self, given: str) -> bool:
+        """Return whether this is Jupyter's own token or password; takes as long as a hash."""
+        ...
 
     def remember(self, handler: RequestHandler, user: User, login: Login) -> None:
         """Set the login cookie."""
@@ -74,6 +77,9 @@ class Provider(Protocol):
 
 class Page(JupyterHandler):
     """Base of the pages."""
+
+    #: Set where a form came without the XSRF token that belongs to the browser's cookie.
+    stale: CollabError | None = None
 
     @property
     def provider(self) -> Provider:
@@ -97,7 +103,9 @@ class Page(JupyterHandler):
     @property
     def next_url(self) -> str | None:
         """Where the person wanted to go."""
-        return local_url(self.get_argument("next", ""), self.base_url)
+        found = local_url(self.get_argument("next", ""), self.base_url)
+        # Whoever has just signed in does not want to be signed out.
+        return None if found is None or urlsplit(found).path == self.page_url("logout") else found
 
     def home_url(self, username: str) -> str:
         """Return where somebody goes who wanted nothing in particular: their own workspace."""
@@ -115,7 +123,7 @@ class Page(JupyterHandler):
     def show(self, template: str, *, error: CollabError | None = None, **values: Any) -> None:
         """Show a page, with what went wrong beside the fields that it is about."""
         if error is not None:
-            self.set_status(status_of(error))
+            self.set_status(403 if error is self.stale else status_of(error))
             for name, value in headers_of(error).items():
                 if name != "WWW-Authenticate":  # would make the browser ask by itself
                     self.set_header(name, value)
@@ -134,6 +142,29 @@ class Page(JupyterHandler):
                 **values,
             )
         )
+
+    def check_xsrf_cookie(self) -> None:
+        """Take note of a form that is not this browser's, to show it again instead.
+
+        Most often the cookies were deleted, or blocked, while it was open.
+        """
+        try:
+            super().check_xsrf_cookie()
+        except HTTPError as error:
+            if self.request.method != "POST" or error.status_code != 403:
+                raise
+            self.stale = InvalidRequest(
+                "This form was too old; please send it again. Cookies have to be allowed here."
+            )
+
+    def require_fresh(self) -> None:
+        """Refuse a form that is not this browser's.
+
+        Raises:
+            CollabError: It is not.
+        """
+        if self.stale is not None:
+            raise self.stale
 
     def set_default_headers(self) -> None:
         """Set the policy of these pages in place of Jupyter's."""
@@ -179,9 +210,12 @@ class LoginPage(Page):
         address = self.request.remote_ip or ""
         identity = self.identity
         try:
-            if same_token(password.strip(), self.provider.token):
-                user, login = await identity.login_starter(
-                    address=address, user_agent=self.user_agent()
+            self.require_fresh()
+            if not username or await identity.signs_in_by_token(username):
+                user, login = await identity.login_starter_by(
+                    lambda: self.provider.is_secret(password),
+                    address=address,
+                    user_agent=self.user_agent(),
                 )
             else:
                 user, login = await identity.login(
@@ -222,6 +256,7 @@ class RegisterPage(Page):
         address = self.request.remote_ip or ""
         identity = self.identity
         try:
+            self.require_fresh()
             if password != self.get_body_argument("password_again", "", strip=False):
                 raise _differ()
             user = await identity.register(
@@ -275,16 +310,44 @@ class LogoutPage(Page):
 
     @allow_unauthenticated
     async def get(self) -> None:
-        """End the login, and show that it is so.
+        """End the login, if a page of this server asks for it; else ask first."""
+        if self.principal is not None and not self._asked_for_here():
+            self._show(done=False)
+            return
+        await self._end()
 
-        By a link, as Jupyter has it. Another site could follow it too, which ends a login
-        and does no more.
-        """
+    @allow_unauthenticated
+    async def post(self) -> None:
+        """End the login."""
+        if self.stale is not None:
+            self._show(done=False, error=self.stale)
+            return
+        await self._end()
+
+    async def _end(self) -> None:
         principal = self.principal
         if principal is not None:
             await self.identity.logout(principal)
         self.provider.forget(self)
-        self.show("logout.html", login_url=self.page_url("login"))
+        self._show(done=True)
+
+    def _asked_for_here(self) -> bool:
+        """Return whether the person followed a link of this server, or typed the address."""
+        headers = self.request.headers
+        site = headers.get("Sec-Fetch-Site")
+        if site is not None:
+            return site in ("same-origin", "none")
+        referrer = urlsplit(headers.get("Referer", "")).netloc
+        return referrer == self.request.host
+
+    def _show(self, *, done: bool, error: CollabError | None = None) -> None:
+        self.show(
+            "logout.html",
+            error=error,
+            done=done,
+            action=self.page_url("logout", next=self.next_url),
+            login_url=self.page_url("login", next=self.next_url),
+        )
 
 
 class JoinPage(Page):
@@ -321,6 +384,7 @@ class JoinPage(Page):
             self.redirect(self._links(secret)["login_url"])
             return
         try:
+            self.require_fresh()
             session = await self.invitations.accept(
                 principal, secret, address=self.request.remote_ip
             )
@@ -338,6 +402,7 @@ class JoinPage(Page):
         return {
             "action": here,
             "login_url": self.page_url("login", next=here),
+            "logout_url": self.page_url("logout", next=here),
             "register_url": self.page_url("register", next=here),
             "home": self.base_url,
         }

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from jupyter_server.auth import IdentityProvider, User
+from jupyter_server.auth import PasswordIdentityProvider, User
+from jupyter_server.auth.security import passwd_check
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
+from traitlets import default
 
-from jupyter_collab_ai.errors import CollabError, NotAuthenticated
+from jupyter_collab_ai.errors import CollabError, DatabaseUnavailable, NotAuthenticated
 from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.names import initials_of
-from jupyter_collab_ai.identity.pages import LoginPage, LogoutPage, RegisterPage
+from jupyter_collab_ai.identity.pages import LoginPage, LogoutPage, Page, RegisterPage
 from jupyter_collab_ai.identity.service import Identity, same_token
 from jupyter_collab_ai.identity.tokens import LOGIN_LIFETIME
 from jupyter_collab_ai.principal import Credential, Principal
@@ -31,8 +34,12 @@ class CollabUser(User):
     principal: Principal | None = None
 
 
-class CollabIdentityProvider(IdentityProvider):
-    """Accounts of our own, by access token, login cookie or Jupyter's own token."""
+class CollabIdentityProvider(PasswordIdentityProvider):
+    """Accounts of our own, by access token, login cookie or Jupyter's own token.
+
+    Jupyter's token, and a password that was set with ``jupyter server password``, are those of
+    whoever starts the server, and of nobody else.
+    """
 
     #: Set by ``app.py`` before the server listens; until then nobody is anybody.
     identity: Identity | None = None
@@ -43,24 +50,20 @@ class CollabIdentityProvider(IdentityProvider):
         Where a credential came that is no good, ``handler.collab_auth_error`` says why. One
         that is no good never falls back to another: a client has to know.
         """
-        known = getattr(handler, _ATTRIBUTE, None)
-        if known is not None:
-            assert isinstance(known, CollabUser)
-            return known
-        try:
-            principal = await self._principal(handler)
-        except CollabError as error:
-            handler.collab_auth_error = error  # type: ignore[attr-defined]
-            return None
-        if principal is None:
-            return None
-        user = as_user(principal)
-        setattr(handler, _ATTRIBUTE, user)
-        # Asked by upstream's check of XSRF tokens, which only cookies need.
-        handler._token_authenticated = (  # type: ignore[attr-defined]
-            principal.credential is not Credential.COOKIE
-        )
-        return user
+        if not hasattr(handler, _ATTRIBUTE):
+            user = None
+            try:
+                principal = await self._principal(handler)
+            except DatabaseUnavailable:
+                # Nothing is wrong with the credential; who it belongs to is not known now.
+                raise
+            except CollabError as error:
+                handler.collab_auth_error = error  # type: ignore[attr-defined]
+            else:
+                user = None if principal is None else as_user(principal)
+            setattr(handler, _ATTRIBUTE, user)
+        found: CollabUser | None = getattr(handler, _ATTRIBUTE)
+        return found
 
     async def _principal(self, handler: RequestHandler) -> Principal | None:
         identity = self.identity
@@ -79,30 +82,52 @@ class CollabIdentityProvider(IdentityProvider):
         subprotocol = _bearer_of(handler)
         if subprotocol is not None:
             return await identity.authenticate(subprotocol, Credential.BEARER)
-        if await self._exchange(handler, identity):
-            return None
-        cookie = handler.get_cookie(self.get_cookie_name(handler))
-        if cookie:
-            return await identity.authenticate(cookie, Credential.COOKIE)
-        return None
+        given = _token_in_query(handler)
+        if given is not None:
+            return await self._exchange(handler, identity, given)
+        return await self._by_cookie(handler, identity)
 
-    async def _exchange(self, handler: RequestHandler, identity: Identity) -> bool:
+    async def _by_cookie(self, handler: RequestHandler, identity: Identity) -> Principal | None:
+        cookie = handler.get_cookie(self.get_cookie_name(handler))
+        return await identity.authenticate(cookie, Credential.COOKIE) if cookie else None
+
+    async def _exchange(
+        self, handler: RequestHandler, identity: Identity, given: str
+    ) -> Principal | None:
         """Exchange ``?token=`` for the login cookie, and redirect to the URL without it.
 
-        Returns whether that was done, for then the request is answered.
+        A wrong one is taken off the URL, too, and whoever has no login is asked to sign in.
         """
-        given = [value for name, value in parse_qsl(handler.request.query) if name == "token"]
-        if not given or handler.request.method != "GET" or isinstance(handler, WebSocketHandler):
-            return False
-        if same_token(given[0], self.token):
-            user, login = await identity.login_starter(
-                address=handler.request.remote_ip or "",
-                user_agent=handler.request.headers.get("User-Agent"),
-            )
-            self.remember(handler, user, login)
-        # A wrong one goes too, so that it is not left in the address bar.
-        handler.redirect(without_token(handler.request.path, handler.request.query))
-        return True
+        try:
+            principal = await self._by_cookie(handler, identity)
+        except DatabaseUnavailable:
+            raise
+        except CollabError:
+            principal = None
+        here = without_token(handler.request.path, handler.request.query)
+        if same_token(given, self.token):
+            if principal is None or principal.user_id != identity.starter_id:
+                user, login = await identity.login_starter(
+                    address=handler.request.remote_ip or "",
+                    user_agent=handler.request.headers.get("User-Agent"),
+                )
+                self.remember(handler, user, login)
+                principal = await identity.authenticate_starter()
+        elif principal is None and not isinstance(handler, Page):
+            here = f"{handler.get_login_url()}?{urlencode({'next': here})}"
+        # The page that one came from is none of the next one's business: it has the token.
+        handler.set_header("Referrer-Policy", "no-referrer")
+        handler.set_header("Cache-Control", "no-store")
+        handler.redirect(here)
+        return principal
+
+    def is_secret(self, given: str) -> bool:
+        """Return whether ``given`` is Jupyter's token or password; takes as long as a hash."""
+        if same_token(given.strip(), self.token):
+            return True
+        return bool(self.hashed_password) and bool(
+            passwd_check(self.hashed_password, given)  # type: ignore[no-untyped-call]
+        )
 
     # ------------------------------------------------------------ cookies
 
@@ -144,7 +169,9 @@ class CollabIdentityProvider(IdentityProvider):
 
     def is_token_authenticated(self, handler: RequestHandler) -> bool:
         """Return whether a request carries a credential that no other site can make it send."""
-        return bool(getattr(handler, "_token_authenticated", False))
+        user = getattr(handler, _ATTRIBUTE, None)
+        principal = None if user is None else user.principal
+        return principal is not None and principal.credential is not Credential.COOKIE
 
     def should_check_origin(self, handler: RequestHandler) -> bool:
         """Return whether the origin of a request matters: where a cookie may have come along."""
@@ -160,6 +187,14 @@ class CollabIdentityProvider(IdentityProvider):
             "avatar_url": user.avatar_url,
             "color": user.color,
         }
+
+    @default("updatable_fields")
+    def _default_updatable_fields(self) -> list[str]:
+        return ["display_name", "color"]
+
+    def process_login_form(self, handler: RequestHandler) -> None:
+        """Let nobody in by the form of Jupyter's own, which is not shown."""
+        del handler
 
     @property
     def auth_enabled(self) -> bool:
@@ -181,11 +216,17 @@ class CollabIdentityProvider(IdentityProvider):
         return [("/login", LoginPage), ("/logout", LogoutPage), ("/register", RegisterPage)]
 
     def validate_security(self, app: Any, ssl_options: dict[str, Any] | None = None) -> None:
-        """Warn where passwords would go over a network in the clear."""
-        if not app.ip or (ssl_options is None and app.ip in ("0.0.0.0", "::")):  # noqa: S104
+        """Warn where passwords would go over a network in the clear, and of no way in."""
+        super().validate_security(app, ssl_options)
+        if ssl_options is None and app.ip in ("0.0.0.0", "::"):  # noqa: S104
             self.log.warning(
                 "The server listens on all addresses without TLS; "
                 "put it behind a proxy that encrypts, or set ServerApp.certfile."
+            )
+        if not self.token and not self.hashed_password:
+            self.log.warning(
+                "There is neither a token nor a password of Jupyter's, so whoever starts this "
+                "server can't sign in as its admin; leave IdentityProvider.token unset."
             )
 
 
@@ -209,6 +250,16 @@ def without_token(path: str, query: str) -> str:
     # Two slashes at the front would name another host.
     local = "/" + path.lstrip("/\\")
     return local + ("?" + urlencode(kept) if kept else "")
+
+
+def _token_in_query(handler: RequestHandler) -> str | None:
+    """Return what the URL of a page says is Jupyter's token."""
+    if handler.request.method != "GET" or isinstance(handler, APIHandler | WebSocketHandler):
+        return None
+    if not isinstance(handler, JupyterHandler):
+        return None
+    given = [value for name, value in parse_qsl(handler.request.query) if name == "token"]
+    return given[-1] if given else None
 
 
 def _bearer_of(handler: RequestHandler) -> str | None:

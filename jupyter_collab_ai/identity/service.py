@@ -277,6 +277,33 @@ class Identity:
             lambda tx: _new_login(tx, user, "token", address, user_agent)
         )
 
+    async def login_starter_by(
+        self, matches: Callable[[], bool], *, address: str, user_agent: str | None
+    ) -> tuple[store.User, store.Login]:
+        """Sign in whoever typed Jupyter's own token or password.
+
+        Args:
+            matches: Compares what was typed; may take as long as a hash.
+            address: Where the request comes from.
+            user_agent: What the client calls itself.
+
+        Raises:
+            InvalidCredentials: It is another.
+            RateLimited: Too many came from this address, or too many failed.
+        """
+        self._throttle.login(address)
+        async with self._throttle.attempt(self.starter_name, address):
+            if not await self._hasher.run(matches):
+                raise InvalidCredentials("The token is wrong.")
+            return await self.login_starter(address=address, user_agent=user_agent)
+
+    async def signs_in_by_token(self, username: str) -> bool:
+        """Return whether this is the account of the starter, and has no password of its own."""
+        if fold_username(username) != self.starter_name:
+            return False
+        user = await self._user(self.starter_id)
+        return user is not None and not user.has_password
+
     async def issue(self, user: store.User, login: store.Login) -> dict[str, Any]:
         """Return new tokens of a login that has none yet."""
         refresh = new_refresh_token()

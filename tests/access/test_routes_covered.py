@@ -21,6 +21,7 @@ from tests.access.conftest import EXTENSIONS, Server
 METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
 #: Answer where upstream's rules apply, because other rooms bring them as replacements.
 INSTEAD_OF_UPSTREAM = {
+    "jupyter_collab_ai.identity.profile.ProfileHandler",
     "jupyter_collab_ai.rooms.jupyterlab.RoomSocket",
     "jupyter_collab_ai.rooms.jupyterlab.DocumentSession",
 }
