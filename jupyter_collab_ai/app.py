@@ -230,6 +230,7 @@ class CollabAI(ExtensionApp):
         """Save and let go of everything."""
         await self._operations.close()
         await self._board.close()
+        self._lobby.close()
         await self._rooms.close_all()
         self._hub.close()
         await self._model.close()
