@@ -276,7 +276,6 @@ async def test_a_process_is_killed_with_its_caller(tmp_path):
     await gone(int(file.read_text()))
 
 
-@pytest.mark.slow
 async def test_a_process_that_writes_too_much_is_killed():
     processes = Processes(output_limit=100_000)
     with pytest.raises(AnalyzerFailed, match="more than can be shown"):

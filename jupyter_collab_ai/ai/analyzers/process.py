@@ -22,6 +22,8 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 #: Runs at the same time, on one server.
 AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
 
+#: Seconds that a killed process may take to be gone.
+_LAST_WORDS = 5.0
 _CHUNK = 64 * 1024
 
 
@@ -134,4 +136,11 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
             else:
                 # Its children too: it was started as the leader of a group.
                 os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    with contextlib.suppress(TimeoutError):
+        # asyncio counts a process as ended only once its pipes are, and a pipe that was full
+        # and is read by nobody never is. A grandchild may keep it open: then it is left.
+        async with asyncio.timeout(_LAST_WORDS):
+            if process.stdout is not None:
+                while await process.stdout.read(_CHUNK):
+                    pass
+            await process.wait()
