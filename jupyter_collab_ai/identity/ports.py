@@ -48,3 +48,11 @@ class Accounts(Protocol):
             LastOwner: The account is the only owner of a session.
         """
         ...
+
+    async def home_holds_files(self, username: str) -> bool:
+        """Return whether there is anything in the folder that is a user's own."""
+        ...
+
+    async def end_abandoned(self) -> None:
+        """End the sessions that have no members any more, as their accounts were deleted."""
+        ...

@@ -217,6 +217,11 @@ class Identity:
             await self._invitations.check(invitation)
         if folded == self.starter_name or await self._named(folded) is not None:
             raise UsernameTaken("This username is taken; choose another.")
+        if await self._database.read(lambda tx: store.was_taken(tx, folded)) and (
+            await self._accounts.home_holds_files(folded)
+        ):
+            # Whoever got the name would get the files of the one who had it before.
+            raise UsernameTaken("Files of a deleted account have this name; choose another.")
         stored = await self._hasher.hash(password)
         user = await self._database.write(
             lambda tx: store.add_user(tx, folded, stored_hash=stored, **values)
@@ -469,7 +474,7 @@ class Identity:
         return await self.user(username)
 
     async def delete_user(self, username: str) -> None:
-        """Delete an account; its files stay.
+        """Delete an account; its files stay, and nobody else gets its name while they do.
 
         Raises:
             NotFound: There is none of this name.
@@ -480,7 +485,13 @@ class Identity:
         if user.id == self.starter_id:
             raise _starters("username")
         await self._accounts.may_delete(user.id)
-        await self._database.write(lambda tx: store.delete_user(tx, user.id))
+
+        def write(tx: Tx) -> None:
+            store.delete_user(tx, user.id)
+            store.remember_username(tx, user.username)
+
+        await self._database.write(write)
+        await self._accounts.end_abandoned()
 
     # ------------------------------------------------------------ inside
 

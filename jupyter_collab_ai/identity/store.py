@@ -15,7 +15,7 @@ from jupyter_collab_ai.errors import UsernameTaken
 from jupyter_collab_ai.identity.names import color_of
 from jupyter_collab_ai.ids import LoginId, UserId, new_id
 from jupyter_collab_ai.storage.database import Tx
-from jupyter_collab_ai.storage.tables import logins, refresh_tokens, users
+from jupyter_collab_ai.storage.tables import former_usernames, logins, refresh_tokens, users
 
 #: Change topics; the keys are the ids.
 USER = "user"
@@ -181,6 +181,18 @@ def end_tokens(tx: Tx, user_id: UserId) -> None:
     """End all logins of an account, and each token that was ever made for it."""
     change_user(tx, user_id, token_version=users.c.token_version + 1)
     end_logins(tx, user_id)
+
+
+def was_taken(tx: Tx, username: str) -> bool:
+    """Return whether there was an account of this folded name that is deleted now."""
+    found = select(former_usernames).where(former_usernames.c.username == username)
+    return tx.execute(found).one_or_none() is not None
+
+
+def remember_username(tx: Tx, username: str) -> None:
+    """Note that an account of this folded name is deleted."""
+    tx.execute(delete(former_usernames).where(former_usernames.c.username == username))
+    tx.execute(insert(former_usernames).values(username=username, deleted_at=utcnow()))
 
 
 def delete_user(tx: Tx, user_id: UserId) -> None:

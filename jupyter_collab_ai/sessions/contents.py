@@ -59,6 +59,14 @@ class JupyterContents:
             raise
         return str(model["type"])
 
+    async def holds_files(self, path: str) -> bool:
+        """Return whether there is a folder with something in it, or a file, at ``path``."""
+        kind = await self.kind(path)
+        if kind != "directory":
+            return kind is not None
+        model = await ensure_async(self._manager.get(path, content=True))
+        return bool(model["content"])
+
     async def prepare(self, kind: str, content: object | None) -> dict[str, Any]:
         """Return the contents model of a new file, notebook or folder.
 

@@ -64,6 +64,10 @@ class Contents(Protocol):
         """Return ``file``, ``notebook`` or ``directory``; None where there is nothing."""
         ...
 
+    async def holds_files(self, path: str) -> bool:
+        """Return whether there is a folder with something in it, or a file, at ``path``."""
+        ...
+
     async def prepare(self, kind: str, content: object | None) -> Any:
         """Return what :meth:`create` makes a new file, notebook or folder of.
 

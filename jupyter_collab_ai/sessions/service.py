@@ -131,6 +131,10 @@ class Sessions(Standings):
         if await self._contents.kind(path) is None:
             await self._contents.create(path, await self._contents.prepare("directory", None))
 
+    async def home_holds_files(self, username: str) -> bool:
+        """Return whether there is anything in the folder that is a user's own."""
+        return await self._contents.holds_files(home_of(username))
+
     # ------------------------------------------------------------ showing
 
     async def describe(self, principal: Principal, session: store.Session) -> dict[str, Any]:

@@ -58,6 +58,14 @@ users = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+#: Names of deleted accounts, whose files may still be there.
+former_usernames = Table(
+    "former_usernames",
+    metadata,
+    Column("username", String(64), primary_key=True),
+    Column("deleted_at", UtcDateTime, nullable=False),
+)
+
 logins = Table(
     "logins",
     metadata,

@@ -23,10 +23,19 @@ class Others:
     """The other rooms, as far as identity asks them."""
 
     homes: list[str] = field(default_factory=list)
+    #: Names of those whose folder holds something.
+    full: set[str] = field(default_factory=set)
+    swept: int = 0
     accepted: list[tuple[str, str]] = field(default_factory=list)
 
     async def make_home(self, username: str) -> None:
         self.homes.append(username)
+
+    async def home_holds_files(self, username: str) -> bool:
+        return username in self.full
+
+    async def end_abandoned(self) -> None:
+        self.swept += 1
 
     async def may_delete(self, user_id: str) -> None:
         """Nobody owns anything here."""

@@ -466,6 +466,27 @@ def test_a_link_to_nothing_says_so(person):
     assert "There is no such invitation" in page.text
 
 
+# ---------------------------------------------------------------- deleted accounts
+
+
+def test_a_deleted_account_leaves_no_session_that_nobody_is_in(person, other, server):
+    name = new_name()
+    register(person, username=name)
+    session, _ = share(person)
+    as_root = {"Authorization": f"token {server.token}"}
+    url = f"collab-ai/users/{name}"
+    assert other.delete(url, headers=as_root).status_code == 204
+    assert person.me().json()["reason"] == "token_revoked"
+    gone = other.get(f"collab-ai/sessions/{session['id']}", headers=as_root)
+    assert gone.status_code == 404
+    page = register(other, username=name)
+    assert (page.status_code, other.login_cookie) == (409, None)
+    assert "Files of a deleted account have this name" in page.text
+    path = f"api/contents/users/{name}"
+    assert other.delete(f"{path}/notes & more.py", headers=as_root).status_code == 204
+    assert place_of(register(other, username=name))
+
+
 # ---------------------------------------------------------------- signing out
 
 

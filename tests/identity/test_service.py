@@ -468,3 +468,18 @@ async def test_what_was_mistyped_does_not_count_as_a_registration(identity):
         with pytest.raises(InvalidRequest):
             await register(identity, password="short")
     await register(identity)
+
+
+async def test_nobody_gets_the_files_of_a_deleted_account_with_its_name(identity, others):
+    await register(identity)
+    others.full.add("ada")
+    await identity.delete_user("ada")
+    assert others.swept == 1
+    with pytest.raises(UsernameTaken):
+        await register(identity, "Ada")
+    # Once they are gone, the name is free; and a folder that was there first is no obstacle.
+    others.full.clear()
+    await register(identity)
+    others.full.add("ben")
+    await register(identity, "ben")
+    await identity.delete_user("ada")

@@ -72,6 +72,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("path", name=op.f("uq_documents_path")),
     )
     op.create_table(
+        "former_usernames",
+        sa.Column("username", sa.String(length=64), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("username", name=op.f("pk_former_usernames")),
+    )
+    op.create_table(
         "operations",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
@@ -360,6 +366,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_operations_document_id"))
 
     op.drop_table("operations")
+    op.drop_table("former_usernames")
     op.drop_table("documents")
     with op.batch_alter_table("changes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_changes_at"))
