@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from examples.story.clients import JavaScript
 from examples.story.model import ModelServer
 from jupyter_collab_ai.web.errors import STATUS
@@ -75,7 +73,6 @@ def script(parts: list[Example], url: str, node: str) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.slow
 async def test_the_examples_do_what_the_page_says(tmp_path: Path, javascript: JavaScript) -> None:
     parts = list(examples())
     assert {example.language for example in parts} == {"bash", "python", "js"}
