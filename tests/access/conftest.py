@@ -44,12 +44,14 @@ NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @pytest.fixture
-def jp_server_config() -> dict[str, Any]:
+def jp_server_config(tmp_path: Path) -> dict[str, Any]:
     """All extensions that JupyterLab comes with."""
     names = {"tests.access.extension": True, **dict.fromkeys(EXTENSIONS, True)}
     return {
         "ServerApp": {"jpserver_extensions": names},
         "IdentityProvider": {"token": "jupyters-own-token"},
+        # Its default is in the home folder, and fails where Jupyter was never used before.
+        "ArbitraryFileIdManager": {"db_path": str(tmp_path / "file_ids.db")},
     }
 
 
