@@ -206,6 +206,7 @@ class CollabAI(ExtensionApp):
                 **profile.replacements(identity),
             },
             allowed=tuple(self.allowed_extensions),
+            members_run_code=bool(self.execution_roles),
         )
         web_settings = server.web_app.settings
         web_settings["collab_registration"] = self.registration

@@ -26,6 +26,8 @@ class SessionRights:
             may_read=standing.may(Capability.READ),
             may_write=standing.may(Capability.WRITE),
             session_id=standing.session_id,
+            role=None if standing.as_admin or standing.role is None else standing.role.value,
+            capabilities=frozenset(one.value for one in Capability if standing.may(one)),
         )
 
     async def document_path(

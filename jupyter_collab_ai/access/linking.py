@@ -99,6 +99,7 @@ def install(
     folders: Folders,
     replacements: Mapping[type[RequestHandler], tuple[type[RequestHandler], Mapping[str, Any]]],
     allowed: tuple[str, ...] = (),
+    members_run_code: bool = False,
     manager: Callable[[], Any] | None = None,
 ) -> Gate:
     """Put the gate in front of each request, before the server listens.
@@ -112,6 +113,7 @@ def install(
         folders: Where each account keeps its settings and workspaces.
         replacements: Handlers of other rooms that answer instead of upstream's.
         allowed: Handlers of other extensions that every account may call.
+        members_run_code: Whether there is a role that may run code.
         manager: Returns the contents manager; the server's without it.
 
     Raises:
@@ -129,7 +131,7 @@ def install(
         )
         gate.stand_in(application)
         application.settings["page_config_hook"] = PageConfigHook(
-            application.settings.get("page_config_hook")
+            application.settings.get("page_config_hook"), members_run_code=members_run_code
         )
         return gate
 

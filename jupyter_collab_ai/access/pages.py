@@ -25,9 +25,15 @@ class PageConfigHook:
     Jupyter's token is on no page, and folders of the server's disk on none of members.
     """
 
-    def __init__(self, inner: Hook | None) -> None:
-        """Call ``inner``, the hook that was configured before, first."""
+    def __init__(self, inner: Hook | None, *, members_run_code: bool = False) -> None:
+        """Call ``inner``, the hook that was configured before, first.
+
+        Args:
+            inner: The hook that was configured before.
+            members_run_code: Whether there is a role that may run code.
+        """
         self._inner = inner
+        self._members_run_code = members_run_code
 
     def __call__(self, handler: RequestHandler, config: dict[str, Any]) -> dict[str, Any]:
         """Return what the page is told."""
@@ -36,8 +42,13 @@ class PageConfigHook:
         # Upstream keeps changing one dict for all requests.
         config = {**config, "token": ""}
         principal = principal_of(handler.current_user)
+        is_admin = principal is not None and principal.is_admin
+        # So that a page need not try what would be refused: "always", "by_role" or "never".
+        by_role = "by_role" if self._members_run_code else "never"
+        config["collabAiRunsCode"] = "always" if is_admin else by_role
+        config["collabAiAdmin"] = is_admin
         # The style sheet's handler looks up folders here, and shows nothing of it.
-        if (principal is not None and principal.is_admin) or _is_style_sheet(handler):
+        if is_admin or _is_style_sheet(handler):
             return config
         for name, value in config.items():
             if isinstance(value, str) and (name.endswith(_FOLDERS) or value.startswith("file:")):

@@ -126,15 +126,16 @@ class LockBoard:
                 "since": rfc3339(lease.since),
                 "expires_at": rfc3339(lease.expires_at),
             }
-            location = await self._location(lease)
+            path, location = await self._place(lease)
+            if path is not None:
+                lock["path"] = path
             if location is not None:
                 lock["location"] = location
             locks.append(lock)
         return locks
 
-    async def _location(self, lease: Lease) -> dict[str, Any] | None:
-        if lease.scope is ScopeKind.DOCUMENT:
-            return None
+    async def _place(self, lease: Lease) -> tuple[str | None, dict[str, Any] | None]:
+        """Return the path of a lock's document, and where it is in there."""
 
         def look(view: View) -> dict[str, Any] | None:
             scope = scope_of_lease(view, lease)
@@ -142,15 +143,16 @@ class LockBoard:
             return None if location is None else location.as_json()
 
         documents = self._documents()
+        path = None
         try:
             path = await documents.path_of(lease.document_id)
-            if path is None:
-                return None
+            if path is None or lease.scope is ScopeKind.DOCUMENT:
+                return path, None
             async with documents.hold(path) as document:
-                return await document.look(look)
+                return path, await document.look(look)
         except CollabError:
             # A document that can't be opened now has a lock all the same.
-            return None
+            return path, None
 
     # ------------------------------------------------------------ telling of it
 
@@ -189,5 +191,4 @@ class LockBoard:
         elif lease.session_id is not None and lock_id not in self._told:
             lock = await self.describe(lease)
             self._told[lock_id] = lease.session_id
-            path = await self._documents().path_of(lease.document_id)
-            self._events.publish(lease.session_id, "lock", {**lock, "path": path})
+            self._events.publish(lease.session_id, "lock", lock)

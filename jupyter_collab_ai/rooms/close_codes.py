@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from jupyter_collab_ai.errors import CollabError
 
@@ -89,6 +90,16 @@ def for_jupyterlab(ending: Ending, sentence: str | None = None) -> CloseFrame:
         wanted = ending.sentence
     reason["errorReason"] = wanted
     return CloseFrame(1003, _json(reason))
+
+
+def end_frame(ending: Ending, sentence: str | None = None) -> dict[str, Any]:
+    """Return the raw frame that says how a connection ends, to a page that reads it."""
+    return {
+        "type": "end",
+        "code": ending.code,
+        "message": sentence or ending.sentence,
+        "reconnect": ending in _RECONNECT,
+    }
 
 
 def _json(value: object) -> str:

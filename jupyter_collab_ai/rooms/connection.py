@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from jupyter_collab_ai.ids import new_id
 from jupyter_collab_ai.principal import Principal
@@ -83,11 +83,23 @@ class Connection:
         self.deferred: list[int] = []
         self.ended = False
         self.on_end: Callable[[], None] | None = None
+        self.on_right: Callable[[], None] | None = None
 
     def set_right(self, right: Right) -> None:
         """Judge what it sends from now on by another right."""
         self.right = right
         self.standing = replace(self.standing, may_edit=right.may_write)
+        if self.on_right is not None:
+            self.on_right()
+
+    def describe_right(self) -> dict[str, Any]:
+        """Return what it may do, for a raw frame to its page."""
+        return {
+            "read_only": not self.right.may_write,
+            "session": self.right.session_id,
+            "role": self.right.role,
+            "capabilities": sorted(self.right.capabilities),
+        }
 
     def send(self, frame: Frame) -> None:
         """Send a frame, unless the connection has ended."""

@@ -7,15 +7,23 @@ as its front end (``@jupyter/docprovider``) has them, on our rooms. See :mod:`.u
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from tornado import web
+from tornado.websocket import WebSocketClosedError
 
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound
 from jupyter_collab_ai.rooms import protocol
-from jupyter_collab_ai.rooms.close_codes import CloseFrame, Ending, ending_of, for_jupyterlab
+from jupyter_collab_ai.rooms.close_codes import (
+    CloseFrame,
+    Ending,
+    end_frame,
+    ending_of,
+    for_jupyterlab,
+)
 from jupyter_collab_ai.rooms.connection import Connection, Frame
 from jupyter_collab_ai.rooms.documents import require_kind
 from jupyter_collab_ai.rooms.lobby import LOBBY_ID, Lobby
@@ -193,6 +201,12 @@ class RoomSocket(Socket):
         assert self.connection is not None
         answer = {"type": "save", "responseTo": request_id, "status": status}
         self.connection.send(Frame(protocol.raw(answer)))
+
+    def finish_with(self, ending: Ending, sentence: str | None = None) -> None:
+        """Close; the page is told why first, as its close codes are too few to say it."""
+        with contextlib.suppress(WebSocketClosedError):
+            self.write_message(protocol.raw(end_frame(ending, sentence)), binary=True)
+        super().finish_with(ending, sentence)
 
     def close_frame(self, ending: Ending, sentence: str | None) -> CloseFrame:
         """Return the close frame in words that JupyterLab understands."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.web.events import Subscription
 
 Stop = Callable[[], None]
 
@@ -20,6 +22,9 @@ class Right:
     may_write: bool
     #: The session that gives the right; None for an admin where nothing is shared.
     session_id: SessionId | None = None
+    #: What the person is there and may do, in the words of the contract: for their page to show.
+    role: str | None = None
+    capabilities: frozenset[str] = frozenset()
 
 
 class Rights(Protocol):
@@ -69,4 +74,8 @@ class Events(Protocol):
 
     def publish(self, session_id: SessionId, type_: str, data: dict[str, Any]) -> None:
         """Tell all who follow the session."""
+        ...
+
+    def follow(self, session_id: SessionId) -> AbstractContextManager[Subscription]:
+        """Follow a session for the length of the block."""
         ...

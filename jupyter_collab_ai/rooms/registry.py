@@ -82,7 +82,7 @@ class Rooms:
         self._database = database
         self._files = files
         self._rights = rights
-        self._events = events
+        self.events = events
         self._idle = idle
         self._open: dict[DocumentId, _Open] = {}
         self._locks: dict[DocumentId, asyncio.Lock] = {}
@@ -388,11 +388,11 @@ class Rooms:
             await entry.room.move(document.path)
 
     def _tell(self, room: LiveRoom, type_: str, data: dict[str, Any]) -> None:
-        if self._events is None:
+        if self.events is None:
             return
         for session_id in {connection.right.session_id for connection in room.connections}:
             if session_id is not None:
-                self._events.publish(session_id, type_, data)
+                self.events.publish(session_id, type_, data)
 
     def _tell_saved(self, room: LiveRoom, saved: bool, why: str | None) -> None:
         data: dict[str, Any] = {"path": room.path, "saved": saved}
@@ -402,7 +402,7 @@ class Rooms:
 
     def _tell_presence(self, connection: Connection, arrived: bool) -> None:
         session_id = connection.right.session_id
-        if self._events is None or session_id is None:
+        if self.events is None or session_id is None:
             return
         user = connection.principal
         others = sum(
@@ -413,7 +413,7 @@ class Rooms:
             for other in entry.room.connections
         )
         if not others:
-            self._events.publish(
+            self.events.publish(
                 session_id, "presence", {"username": user.username, "online": arrived}
             )
 

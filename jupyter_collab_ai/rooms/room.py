@@ -150,17 +150,8 @@ class LiveRoom:
         """Let a connection in: it is told the epoch, asked for what it has, shown who is here."""
         self.connections.add(connection)
         connection.on_end = lambda: self.leave(connection)
-        connection.send(
-            Frame(
-                protocol.raw(
-                    {
-                        "type": "hello",
-                        "epoch": self.epoch,
-                        "read_only": not connection.right.may_write,
-                    }
-                )
-            )
-        )
+        hello = {"type": "hello", "epoch": self.epoch, **connection.describe_right()}
+        connection.send(Frame(protocol.raw(hello)))
         connection.send(Frame(protocol.sync_step1(self.doc.get_state())))
         self.presence.welcome(connection)
         if self.on_presence is not None:
@@ -690,6 +681,8 @@ class LiveRoom:
             # What was refused must not slip in now that it would be allowed.
             self._reset(connection, ResetReason.ROLE_CHANGED)
         else:
+            role = {"type": "role", **connection.describe_right()}
+            connection.send(Frame(protocol.raw(role)))
             self.presence.rights_changed(connection)
 
     # ------------------------------------------------------------ the document

@@ -27,6 +27,7 @@ from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import CloseFrame, Ending, ending_of, for_ws
 from jupyter_collab_ai.rooms.connection import Connection, Frame
+from jupyter_collab_ai.rooms.following import Following
 from jupyter_collab_ai.rooms.ports import Logins, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
@@ -197,12 +198,14 @@ class Socket(WebSocketHandler, JupyterHandler):
 
     # ------------------------------------------------------------ the connection
 
-    async def enter(self, path: str, *, acknowledge: bool = False, epoch: str = "") -> None:
-        """Join the room of ``path``.
+    async def enter(self, path: str, *, epoch: str = "") -> None:
+        """Join the room of ``path``, as the query of the request wants it.
+
+        With ``ack=1`` the client is told of each update that was recorded, with ``events=1``
+        of what happens in the session.
 
         Args:
             path: The canonical path of the document.
-            acknowledge: Whether to tell of each update that was recorded.
             epoch: Which history the client has, if it names one.
 
         Raises:
@@ -218,7 +221,7 @@ class Socket(WebSocketHandler, JupyterHandler):
             self._cleanup.close()
             return
         outbox = Outbox(self, self.finish_with, self._max_backlog)
-        connection = Connection(principal, right, outbox, acknowledge=acknowledge)
+        connection = Connection(principal, right, outbox, acknowledge=self._asked("ack"))
         outbox.on_overflow = lambda: connection.end(Ending.BEHIND)
         # From here on changes are heard; one that came before would have been missed.
         self._cleanup.callback(
@@ -236,6 +239,12 @@ class Socket(WebSocketHandler, JupyterHandler):
         self.room, self.connection = room, connection
         self._cleanup.callback(room.leave, connection)
         room.join(connection)
+        events = self.rooms.events
+        if events is not None and self._asked("events"):
+            self._cleanup.callback(Following(events, connection, lambda: room.path).close)
+
+    def _asked(self, option: str) -> bool:
+        return bool(self.get_query_argument(option, "") == "1")
 
     async def on_message(self, message: str | bytes) -> None:
         """Hand a message to the room; while the room is full, the client has to wait."""
@@ -304,7 +313,6 @@ class SessionSocket(Socket):
             )
             await self.enter(
                 path,
-                acknowledge=self.get_query_argument("ack", "") == "1",
                 epoch=self.get_query_argument("epoch", ""),
             )
         except CollabError as error:

@@ -3,15 +3,34 @@
  */
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import type { ServiceManagerPlugin } from '@jupyterlab/services';
 
 import { accountPlugin } from './account/plugin';
+import { aiPlugin } from './ai/plugin';
 import { apiPlugin } from './api/plugin';
+import { eventsPlugin } from './documents/events';
+import { executorPlugin } from './documents/executor';
+import {
+  documentsPlugin,
+  providerFactoryPlugin
+} from './documents/factoryPlugin';
+import { viewPlugin } from './documents/viewPlugin';
 import { sessionsPlugin } from './sessions/plugin';
+import { sharePlugin } from './sessions/sharePlugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [
+const plugins: (
+  JupyterFrontEndPlugin<unknown> | ServiceManagerPlugin<unknown>
+)[] = [
+  eventsPlugin,
   apiPlugin,
   accountPlugin,
-  sessionsPlugin
+  documentsPlugin,
+  providerFactoryPlugin,
+  executorPlugin,
+  viewPlugin,
+  sessionsPlugin,
+  sharePlugin,
+  aiPlugin
 ];
 
 export default plugins;

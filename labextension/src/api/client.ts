@@ -3,10 +3,62 @@ import { ServerConnection } from '@jupyterlab/services';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { toApiError } from './errors';
-import type { IPage, ISession, IUser } from './types';
+import type {
+  IEdit,
+  IGeneration,
+  IInvitation,
+  IInvited,
+  ILocation,
+  ILock,
+  IMember,
+  IPage,
+  IReport,
+  ISession,
+  ITarget,
+  IUser,
+  Role
+} from './types';
+
+/** Which document of a session is meant: for a folder, the path within it. */
+export interface IDocumentReference {
+  readonly session_id: string;
+  readonly path?: string;
+}
+
+export interface IDebugRequest extends IDocumentReference {
+  readonly cell_id?: string;
+  readonly location?: ILocation;
+  readonly error?: string;
+}
+
+export interface IGenerateRequest extends IDocumentReference {
+  readonly instructions: string;
+  readonly target?: ITarget;
+  readonly apply?: boolean;
+}
+
+export interface IInviteRequest {
+  readonly session_id: string;
+  readonly role: Role;
+  readonly username?: string;
+  readonly expires_in?: number;
+  readonly max_uses?: number;
+}
+
+/** How JupyterLab's socket of a document is to be opened. */
+export interface IDocumentSession {
+  readonly format: string;
+  readonly type: string;
+  readonly fileId: string;
+  /** The document's epoch. */
+  readonly sessionId: string;
+}
 
 /**
  * The calls that this package's server answers, as the person in this browser.
+ *
+ * Each rejects with an `ApiError` where the server refuses, and with
+ * `ServerConnection.NetworkError` where it can't be reached.
  */
 export interface ICollabClient {
   /**
@@ -22,8 +74,45 @@ export interface ICollabClient {
   sessions(options?: {
     after?: string;
     limit?: number;
+    query?: string;
   }): Promise<IPage<ISession>>;
+
+  session(id: string): Promise<ISession>;
+  createSession(name: string, path: string): Promise<ISession>;
+  deleteSession(id: string): Promise<void>;
+
+  members(id: string): Promise<readonly IMember[]>;
+  setRole(id: string, username: string, role: Role): Promise<void>;
+  removeMember(id: string, username: string): Promise<void>;
+
+  invite(request: IInviteRequest): Promise<IInvited>;
+  invitations(id: string): Promise<readonly IInvitation[]>;
+  revokeInvitation(id: string, invitation: string): Promise<void>;
+
+  /** Return the address of the events of a session. */
+  eventsUrl(id: string): string;
+
+  debug(request: IDebugRequest): Promise<IReport>;
+  generate(request: IGenerateRequest): Promise<IGeneration>;
+  applyFix(finding: string): Promise<readonly IEdit[]>;
+  cancelOperation(operation: string): Promise<void>;
+  applyOperation(operation: string): Promise<IGeneration>;
+  undoOperation(operation: string): Promise<IGeneration>;
+  locks(id: string): Promise<readonly ILock[]>;
+  breakLock(id: string, lock: string): Promise<void>;
+
+  /** Ask JupyterLab's own endpoint how to open a document. */
+  openDocument(
+    path: string,
+    format: string,
+    type: string
+  ): Promise<IDocumentSession>;
+
+  /** Say that the login has ended, where something other than a call has told. */
+  noteSignedOut(): void;
 }
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export class CollabClient implements ICollabClient {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
@@ -33,28 +122,150 @@ export class CollabClient implements ICollabClient {
   }
 
   async me(): Promise<IUser> {
-    return this._get<IUser>('me');
+    return this._json<IUser>('GET', ['me']);
   }
 
   async sessions(
-    options: { after?: string; limit?: number } = {}
+    options: { after?: string; limit?: number; query?: string } = {}
   ): Promise<IPage<ISession>> {
     const query = new URLSearchParams();
-    if (options.after !== undefined) {
-      query.set('after', options.after);
+    for (const [name, value] of Object.entries(options)) {
+      query.set(name, String(value));
     }
-    if (options.limit !== undefined) {
-      query.set('limit', String(options.limit));
-    }
-    return this._get<IPage<ISession>>('sessions', query);
+    return this._json<IPage<ISession>>('GET', ['sessions'], undefined, query);
   }
 
-  private async _get<T>(path: string, query?: URLSearchParams): Promise<T> {
-    const url = URLExt.join(this._settings.baseUrl, 'collab-ai', path);
+  async session(id: string): Promise<ISession> {
+    return this._json<ISession>('GET', ['sessions', id]);
+  }
+
+  async createSession(name: string, path: string): Promise<ISession> {
+    return this._json<ISession>('POST', ['sessions'], { name, path });
+  }
+
+  async deleteSession(id: string): Promise<void> {
+    await this._call('DELETE', ['sessions', id]);
+  }
+
+  async members(id: string): Promise<readonly IMember[]> {
+    return this._items<IMember>(['sessions', id, 'members']);
+  }
+
+  async setRole(id: string, username: string, role: Role): Promise<void> {
+    await this._call('PUT', ['sessions', 'access'], {
+      session_id: id,
+      username,
+      role
+    });
+  }
+
+  async removeMember(id: string, username: string): Promise<void> {
+    await this._call('DELETE', ['sessions', id, 'members', username]);
+  }
+
+  async invite(request: IInviteRequest): Promise<IInvited> {
+    return this._json<IInvited>('POST', ['sessions', 'invite'], request);
+  }
+
+  async invitations(id: string): Promise<readonly IInvitation[]> {
+    return this._items<IInvitation>(['sessions', id, 'invitations']);
+  }
+
+  async revokeInvitation(id: string, invitation: string): Promise<void> {
+    await this._call('DELETE', ['sessions', id, 'invitations', invitation]);
+  }
+
+  eventsUrl(id: string): string {
+    return this._url(['collab-ai', 'sessions', id, 'events']);
+  }
+
+  async debug(request: IDebugRequest): Promise<IReport> {
+    return this._json<IReport>('POST', ['ai', 'code-debugger'], request);
+  }
+
+  async generate(request: IGenerateRequest): Promise<IGeneration> {
+    return this._json<IGeneration>('POST', ['ai', 'code-generator'], request);
+  }
+
+  async applyFix(finding: string): Promise<readonly IEdit[]> {
+    const path = ['ai', 'fixes', finding, 'apply'];
+    return (await this._json<{ edits: IEdit[] }>('POST', path)).edits;
+  }
+
+  async cancelOperation(operation: string): Promise<void> {
+    await this._call('DELETE', ['ai', 'operations', operation]);
+  }
+
+  async applyOperation(operation: string): Promise<IGeneration> {
+    return this._json('POST', ['ai', 'operations', operation, 'apply']);
+  }
+
+  async undoOperation(operation: string): Promise<IGeneration> {
+    return this._json('POST', ['ai', 'operations', operation, 'undo']);
+  }
+
+  async locks(id: string): Promise<readonly ILock[]> {
+    return this._items<ILock>(['sessions', id, 'locks']);
+  }
+
+  async breakLock(id: string, lock: string): Promise<void> {
+    await this._call('DELETE', ['sessions', id, 'locks', lock]);
+  }
+
+  async openDocument(
+    path: string,
+    format: string,
+    type: string
+  ): Promise<IDocumentSession> {
+    const url = this._url(['api', 'collaboration', 'session', path]);
+    const response = await this._fetch(url, 'PUT', { format, type });
+    return (await response.json()) as IDocumentSession;
+  }
+
+  noteSignedOut(): void {
+    this._setSignedIn(false);
+  }
+
+  private async _items<T>(path: readonly string[]): Promise<readonly T[]> {
+    return (await this._json<{ items: readonly T[] }>('GET', path)).items;
+  }
+
+  private async _json<T>(
+    method: Method,
+    path: readonly string[],
+    body?: object,
+    query?: URLSearchParams
+  ): Promise<T> {
+    const response = await this._call(method, path, body, query);
+    return (await response.json()) as T;
+  }
+
+  private async _call(
+    method: Method,
+    path: readonly string[],
+    body?: object,
+    query?: URLSearchParams
+  ): Promise<Response> {
     const search = query?.size ? `?${query.toString()}` : '';
+    return this._fetch(
+      this._url(['collab-ai', ...path]) + search,
+      method,
+      body
+    );
+  }
+
+  private async _fetch(
+    url: string,
+    method: Method,
+    body?: object
+  ): Promise<Response> {
     const response = await ServerConnection.makeRequest(
-      url + search,
-      { cache: 'no-store' },
+      url,
+      {
+        method,
+        cache: 'no-store',
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      },
       this._settings
     );
     if (!response.ok) {
@@ -69,7 +280,14 @@ export class CollabClient implements ICollabClient {
       throw error;
     }
     this._setSignedIn(true);
-    return (await response.json()) as T;
+    return response;
+  }
+
+  private _url(parts: readonly string[]): string {
+    return URLExt.join(
+      this._settings.baseUrl,
+      ...parts.map(part => encodeURIComponent(part))
+    );
   }
 
   private _setSignedIn(signedIn: boolean): void {

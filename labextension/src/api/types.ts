@@ -4,6 +4,18 @@
 
 export type Role = 'owner' | 'editor' | 'viewer';
 
+/** What somebody may do with a document; the words of the server's table of roles. */
+export type Capability =
+  | 'see'
+  | 'read'
+  | 'write'
+  | 'debug'
+  | 'generate'
+  | 'cancel_own'
+  | 'cancel_any'
+  | 'manage'
+  | 'execute';
+
 export interface IUser {
   readonly id: string;
   readonly username: string;
@@ -28,6 +40,115 @@ export interface ISession {
   readonly member_count: number;
   readonly created_at: string;
   readonly updated_at: string;
+}
+
+export interface IMember {
+  readonly user: IUser;
+  readonly role: Role;
+  readonly joined_at: string;
+  readonly online: boolean;
+}
+
+export interface IInvitation {
+  readonly id: string;
+  readonly role: Role;
+  readonly username?: string | null;
+  readonly email?: string | null;
+  readonly created_at: string;
+  readonly expires_at: string;
+  readonly uses: number;
+  readonly max_uses: number;
+}
+
+export interface IInvited {
+  readonly invitation: IInvitation;
+  /** The link, shown this once; absent where the person is a member at once. */
+  readonly url?: string | null;
+}
+
+/** Both numbers count from 1; columns count characters. */
+export interface IPosition {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface ILocation {
+  readonly cell_id?: string | null;
+  readonly start: IPosition;
+  readonly end: IPosition;
+}
+
+export interface IEdit {
+  readonly location: ILocation;
+  readonly new_text: string;
+}
+
+export interface IFix {
+  readonly description: string;
+  readonly edits: readonly IEdit[];
+  readonly verified: boolean;
+}
+
+export type Category = 'syntax' | 'bug' | 'performance' | 'security';
+export type Severity = 'error' | 'warning' | 'info';
+
+export interface IFinding {
+  readonly id: string;
+  readonly category: Category;
+  readonly severity: Severity;
+  readonly title: string;
+  readonly explanation: string;
+  readonly location: ILocation;
+  readonly source: string;
+  readonly rule?: string | null;
+  readonly cwe?: string | null;
+  readonly confidence: string | number;
+  readonly fix?: IFix | null;
+}
+
+export interface IReport {
+  readonly operation_id: string;
+  readonly summary: string;
+  readonly findings: readonly IFinding[];
+  readonly model: string | null;
+  readonly analyzers: readonly string[];
+  readonly duration_ms: number;
+}
+
+export interface ICheck {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail?: string | null;
+}
+
+export interface IGeneration {
+  readonly operation_id: string;
+  readonly code: string;
+  readonly language: string;
+  readonly explanation: string;
+  readonly edits: readonly IEdit[];
+  readonly applied: boolean;
+  readonly reason?: string | null;
+  readonly checks: readonly ICheck[];
+  readonly model: string | null;
+  readonly duration_ms: number;
+}
+
+export interface ITarget {
+  readonly mode:
+    'append' | 'replace_document' | 'replace' | 'insert' | 'new_cell';
+  readonly location?: ILocation;
+}
+
+export interface ILock {
+  readonly id: string;
+  readonly scope: 'document' | 'cell' | 'range';
+  readonly location?: ILocation | null;
+  readonly holder: IUser;
+  readonly operation: string;
+  readonly path?: string | null;
+  readonly since: string;
+  readonly expires_at: string;
 }
 
 export interface IPage<T> {

@@ -10,8 +10,9 @@ import {
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
-import type { ISession, Role, SessionType } from '../api/types';
+import type { ISession, SessionType } from '../api/types';
 import type { SessionsModel } from './model';
+import { roleName } from './roleName';
 
 const ICONS: Record<SessionType, LabIcon> = {
   file: fileIcon,
@@ -93,6 +94,7 @@ export class SessionsView extends VDomRenderer<SessionsModel> {
   }
 
   private _renderSession(session: ISession): React.ReactElement {
+    const trans = this._trans;
     const Icon = ICONS[session.type];
     return (
       <button
@@ -106,24 +108,11 @@ export class SessionsView extends VDomRenderer<SessionsModel> {
         <Icon.react tag="span" stylesheet="listing" aria-hidden="true" />
         <span className="jp-CollabAI-sessionName">{session.name}</span>{' '}
         <span className="jp-CollabAI-sessionRole">
-          {this._roleName(session.role)}
+          {roleName(session.role, trans)}
         </span>{' '}
         <span className="jp-CollabAI-sessionPath">{session.path}</span>
       </button>
     );
-  }
-
-  private _roleName(role: Role | null): string {
-    switch (role) {
-      case 'owner':
-        return this._trans.__('owner');
-      case 'editor':
-        return this._trans.__('editor');
-      case 'viewer':
-        return this._trans.__('viewer');
-      case null:
-        return this._trans.__('administrator');
-    }
   }
 
   private _watch(): void {

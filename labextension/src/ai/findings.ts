@@ -1,0 +1,107 @@
+import { type ISignal, Signal } from '@lumino/signaling';
+
+import type { IFinding } from '../api/types';
+import type { ILiveDocument } from '../documents/liveDocument';
+import type { ILiveDocuments } from '../documents/tokens';
+import { Anchor, rangeOf } from './positions';
+import { textOf } from './texts';
+
+/** A finding in a live document. */
+export interface ILiveFinding {
+  readonly finding: IFinding;
+  /** Null where its text was gone already when it came. */
+  readonly anchor: Anchor | null;
+}
+
+/** What the debugger last said of a document. */
+export interface IReview {
+  readonly operation: string;
+  readonly findings: readonly ILiveFinding[];
+}
+
+/**
+ * What the debugger has found in the documents of this page. Everybody who has a document open
+ * sees what was found in it, whoever asked.
+ */
+export class Findings {
+  constructor(documents: ILiveDocuments) {
+    const follow = (document: ILiveDocument): void => {
+      document.happened.connect((_, { event, data }) => {
+        if (event === 'finding' && Array.isArray(data.findings)) {
+          this.set(
+            document,
+            String(data.operation),
+            data.findings as IFinding[]
+          );
+        }
+      });
+      document.disposed.connect(() => {
+        this._reviews.delete(document);
+      });
+    };
+    for (const document of documents) {
+      follow(document);
+    }
+    documents.added.connect((_, document) => {
+      follow(document);
+    });
+  }
+
+  /** Emitted with the document whose findings have changed. */
+  get changed(): ISignal<this, ILiveDocument> {
+    return this._changed;
+  }
+
+  /** Return what was found; null where nobody has asked yet. */
+  of(document: ILiveDocument): IReview | null {
+    return this._reviews.get(document) ?? null;
+  }
+
+  set(
+    document: ILiveDocument,
+    operation: string,
+    findings: readonly IFinding[]
+  ): void {
+    if (
+      document.isDisposed ||
+      this._reviews.get(document)?.operation === operation
+    ) {
+      return;
+    }
+    this._reviews.set(document, {
+      operation,
+      findings: findings.map(finding => {
+        const text = textOf(document.model, finding.location.cell_id ?? null);
+        return {
+          finding,
+          anchor:
+            text === null
+              ? null
+              : new Anchor(text, rangeOf(text.toJSON(), finding.location))
+        };
+      })
+    });
+    this._changed.emit(document);
+  }
+
+  /** Take findings out of the list: their faults are mended, or they were dismissed. */
+  remove(document: ILiveDocument, ids: ReadonlySet<string>): void {
+    const review = this._reviews.get(document);
+    if (review !== undefined) {
+      this._reviews.set(document, {
+        ...review,
+        findings: review.findings.filter(({ finding }) => !ids.has(finding.id))
+      });
+      this._changed.emit(document);
+    }
+  }
+
+  clear(document: ILiveDocument): void {
+    if (this._reviews.delete(document)) {
+      this._changed.emit(document);
+    }
+  }
+
+  private readonly _reviews = new Map<ILiveDocument, IReview>();
+  private readonly _changed = new Signal<this, ILiveDocument>(this);
+}

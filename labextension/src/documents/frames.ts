@@ -1,0 +1,96 @@
+/**
+ * The raw frames of a document's socket: what the server says beside Yjs' own messages.
+ */
+
+import type { Capability, Role } from '../api/types';
+
+export interface IRightFrame {
+  readonly read_only: boolean;
+  readonly session: string | null;
+  readonly role: Role | null;
+  readonly capabilities: readonly Capability[];
+}
+
+export interface IHello extends IRightFrame {
+  readonly type: 'hello';
+  readonly epoch: string;
+}
+
+export interface IRoleChanged extends IRightFrame {
+  readonly type: 'role';
+}
+
+export interface ISaved {
+  readonly type: 'saved';
+  readonly seq: number;
+}
+
+export interface IRefused {
+  readonly type: 'refused';
+  readonly reason: string;
+  readonly client: number;
+  /** The first of the client's structs that was refused; null where none was. */
+  readonly from_clock: number | null;
+}
+
+export interface IReset {
+  readonly type: 'reset';
+  readonly reason: string;
+}
+
+export interface IEnd {
+  readonly type: 'end';
+  /** The close code that the project's own endpoint would use. */
+  readonly code: number;
+  readonly message: string;
+  /** Whether it is worth to connect again. */
+  readonly reconnect: boolean;
+}
+
+export interface ISessionEvent {
+  readonly type: 'event';
+  readonly event: string;
+  readonly data: Record<string, unknown>;
+}
+
+/** JupyterLab's answer to a request to save. */
+export interface ISaveReply {
+  readonly type: 'save';
+  readonly responseTo: number;
+  readonly status: 'success' | 'skipped' | 'failed';
+}
+
+export type RawFrame =
+  | IHello
+  | IRoleChanged
+  | ISaved
+  | IRefused
+  | IReset
+  | IEnd
+  | ISessionEvent
+  | ISaveReply;
+
+const TYPES: ReadonlySet<unknown> = new Set([
+  'hello',
+  'role',
+  'saved',
+  'refused',
+  'reset',
+  'end',
+  'event',
+  'save'
+]);
+
+/** Return the frame that `text` holds; null for one that is not known. */
+export function parseFrame(text: string): RawFrame | null {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof frame !== 'object' || frame === null || !('type' in frame)) {
+    return null;
+  }
+  return TYPES.has(frame.type) ? (frame as RawFrame) : null;
+}

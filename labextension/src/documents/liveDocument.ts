@@ -1,0 +1,155 @@
+import type { DocumentChange, YDocument } from '@jupyter/ydoc';
+import { type ISignal, Signal } from '@lumino/signaling';
+
+import type { Capability, Role } from '../api/types';
+import type { IRightFrame, ISessionEvent } from './frames';
+import { ReadOnlyGuard } from './guard';
+
+/**
+ * How the connection of a document is.
+ *
+ * - `connecting`: for the first time;
+ * - `online`;
+ * - `offline`: lost; it is being tried again;
+ * - `ended`: over for good, or until the person signs in again.
+ */
+export type Connection = 'connecting' | 'online' | 'offline' | 'ended';
+
+/**
+ * A document that is open for co-editing in this page: what the person may do in it, how its
+ * connection is, and what happens around it.
+ */
+export interface ILiveDocument {
+  readonly model: YDocument<DocumentChange>;
+  /** Relative to the server's root; it changes when the file is renamed. */
+  readonly path: string;
+  /** The session that the document belongs to; null while it is not shared. */
+  readonly session: string | null;
+  /** Null for an admin who is no member, and where nobody has told. */
+  readonly role: Role | null;
+  readonly readOnly: boolean;
+  readonly connection: Connection;
+  /** Whether something that was typed here is not yet known to be recorded. */
+  readonly unsaved: boolean;
+  readonly isDisposed: boolean;
+
+  may(capability: Capability): boolean;
+
+  /** Emitted when the right, the session or the connection has changed. */
+  readonly changed: ISignal<ILiveDocument, void>;
+  /** Emitted for each event of the session; `resync` says that some may have been missed. */
+  readonly happened: ISignal<ILiveDocument, ISessionEvent>;
+  readonly disposed: ISignal<ILiveDocument, void>;
+}
+
+export class LiveDocument implements ILiveDocument {
+  constructor(
+    readonly model: YDocument<DocumentChange>,
+    private readonly _openedAs: string
+  ) {
+    this._guard = new ReadOnlyGuard(model);
+  }
+
+  get path(): string {
+    const path = this.model.isDisposed ? undefined : this.model.state.path;
+    return typeof path === 'string' && path ? path : this._openedAs;
+  }
+
+  get session(): string | null {
+    return this._right?.session ?? null;
+  }
+
+  get role(): Role | null {
+    return this._right?.role ?? null;
+  }
+
+  get readOnly(): boolean {
+    return this._closed || (this._right?.read_only ?? false);
+  }
+
+  get connection(): Connection {
+    return this._connection;
+  }
+
+  get unsaved(): boolean {
+    return this._unsaved;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get happened(): ISignal<this, ISessionEvent> {
+    return this._happened;
+  }
+
+  get disposed(): ISignal<this, void> {
+    return this._disposed;
+  }
+
+  may(capability: Capability): boolean {
+    // Without our part of the server there are no roles, but nothing to be called either.
+    return this._right?.capabilities.includes(capability) ?? false;
+  }
+
+  setRight(right: IRightFrame): void {
+    this._right = right;
+    this._guard.set(this.readOnly);
+    this._changed.emit();
+  }
+
+  setConnection(connection: Connection): void {
+    if (connection !== this._connection) {
+      this._connection = connection;
+      this._changed.emit();
+    }
+  }
+
+  setUnsaved(unsaved: boolean): void {
+    if (unsaved !== this._unsaved) {
+      this._unsaved = unsaved;
+      this._changed.emit();
+    }
+  }
+
+  /** Let nothing be typed any more: it would go nowhere. */
+  close(): void {
+    this._closed = true;
+    this._guard.set(true);
+    this.setConnection('ended');
+  }
+
+  /** Let things be typed again, as the right allows. */
+  reopen(): void {
+    this._closed = false;
+    this._guard.set(this.readOnly);
+    this.setConnection('connecting');
+  }
+
+  tell(event: ISessionEvent): void {
+    this._happened.emit(event);
+  }
+
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    this._disposed.emit();
+    Signal.clearData(this);
+  }
+
+  private readonly _guard: ReadOnlyGuard;
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _happened = new Signal<this, ISessionEvent>(this);
+  private readonly _disposed = new Signal<this, void>(this);
+  private _right: IRightFrame | null = null;
+  private _connection: Connection = 'connecting';
+  private _unsaved = false;
+  private _closed = false;
+  private _isDisposed = false;
+}

@@ -1,0 +1,484 @@
+import type { IDocumentProvider } from '@jupyter/collaborative-drive';
+import type {
+  IDocumentProviderFactory,
+  IForkProvider
+} from '@jupyter/docprovider';
+import { URLExt } from '@jupyterlab/coreutils';
+import type { User } from '@jupyterlab/services';
+import { ServerConnection } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { PromiseDelegate } from '@lumino/coreutils';
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { WebsocketProvider } from 'y-websocket';
+
+import type { ICollabClient, IDocumentSession } from '../api/client';
+import { ApiError } from '../api/errors';
+import { type ISaveReply, parseFrame, type RawFrame } from './frames';
+import type { LiveDocument } from './liveDocument';
+import { ownClock, ownText } from './ownText';
+
+const ROOMS = 'api/collaboration/room';
+/** The type of raw frames; see `rooms/protocol.py`. */
+const RAW = 2;
+/** The code of an ending after which the document is to be opened anew. */
+const RESET = 4409;
+/** Attempts to reach a room that fail without a word before the reason is asked for. */
+const SILENT_FAILURES = 2;
+/** Milliseconds between two attempts to find out how a document is opened. */
+const RETRY = 2_000;
+/** Milliseconds that a save may take. */
+const SAVE_TIMEOUT = 30_000;
+
+/** Why a document can't go on as it is, with what was typed in it and was not recorded. */
+export type Ending =
+  | { readonly kind: 'reset'; readonly reason: string; readonly text: string }
+  | { readonly kind: 'refused'; readonly text: string }
+  | {
+      readonly kind: 'ended';
+      readonly code: number;
+      readonly message: string;
+      readonly text: string;
+    };
+
+export interface IProviderOptions extends IDocumentProviderFactory.IOptions {
+  readonly client: ICollabClient;
+  readonly live: LiveDocument;
+  readonly trans: TranslationBundle;
+  readonly onEnding: (ending: Ending) => void;
+}
+
+/**
+ * Keeps a shared model in sync with its room on the server.
+ *
+ * It takes the place of jupyter-collaboration's own provider, whose protocol it speaks, and
+ * acts on what the server says besides: rights that change, updates that were recorded or
+ * refused, documents that have to be opened anew.
+ */
+export class DocumentProvider implements IDocumentProvider, IForkProvider {
+  constructor(private readonly _options: IProviderOptions) {
+    this.ready = this._ready.promise;
+    // Whoever waits for it is told; that nobody waits is no error.
+    this.ready.catch(() => undefined);
+    const { user, client } = _options;
+    void user.ready.then(() => {
+      this._showUser(user);
+    });
+    user.userChanged.connect(this._showUser, this);
+    client.signedInChanged.connect(this._onSignedIn, this);
+    void this._connect();
+  }
+
+  readonly ready: Promise<void>;
+
+  get contentType(): string {
+    return this._options.contentType;
+  }
+
+  get format(): string {
+    return this._options.format;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    window.clearTimeout(this._retry);
+    this._options.user.userChanged.disconnect(this._showUser, this);
+    this._options.client.signedInChanged.disconnect(this._onSignedIn, this);
+    this._disconnect();
+    this._options.live.dispose();
+  }
+
+  /** Connect anew, as after a fork was looked at. */
+  async reconnect(): Promise<void> {
+    this._disconnect();
+    await this._connect();
+  }
+
+  /** Forks are documents beside the room, which the server refuses to everybody. */
+  connectToForkDoc(): Promise<void> {
+    return Promise.reject(
+      new Error(this._options.trans.__('Documents can’t be forked here.'))
+    );
+  }
+
+  /** Write the file now; what is typed is recorded without it. */
+  async save(): Promise<void> {
+    const socket = this._socket?.ws;
+    if (socket?.readyState !== WebSocket.OPEN) {
+      throw new Error(
+        this._options.trans.__(
+          'There is no connection; it is saved as soon as there is.'
+        )
+      );
+    }
+    const id = ++this._saveCounter;
+    const reply = new PromiseDelegate<ISaveReply['status']>();
+    this._saves.set(id, reply);
+    const timer = window.setTimeout(() => {
+      reply.resolve('failed');
+    }, SAVE_TIMEOUT);
+    const encoder = encoding.createEncoder();
+    encoding.writeVarUint(encoder, RAW);
+    encoding.writeVarString(encoder, 'save');
+    encoding.writeVarUint(encoder, id);
+    socket.send(encoding.toUint8Array(encoder));
+    try {
+      if ((await reply.promise) === 'failed') {
+        throw new Error(
+          this._options.trans.__(
+            'The file could not be written; the text is safe on the server, which tries again.'
+          )
+        );
+      }
+    } finally {
+      window.clearTimeout(timer);
+      this._saves.delete(id);
+    }
+  }
+
+  // ------------------------------------------------------------ the connection
+
+  private async _connect(): Promise<void> {
+    let session: IDocumentSession;
+    try {
+      session = await this._openDocument();
+    } catch (error) {
+      this._onOpenFailed(error);
+      return;
+    }
+    if (this._isDisposed || this._options.model.isDisposed) {
+      return;
+    }
+    const settings =
+      this._options.serverSettings ?? ServerConnection.makeSettings();
+    const room = `${session.format}:${session.type}:${session.fileId}`;
+    const provider = new WebsocketProvider(
+      URLExt.join(settings.wsUrl, ROOMS),
+      room,
+      this._options.model.ydoc,
+      {
+        connect: false,
+        disableBc: true,
+        params: { sessionId: session.sessionId, ack: '1', events: '1' },
+        awareness: this._options.model.awareness,
+        WebSocketPolyfill: this._countingSocket(settings.WebSocket),
+        shouldReconnect: event => this._shouldReconnect(event)
+      }
+    );
+    provider.messageHandlers[RAW] = (_encoder, decoder) => {
+      const frame = parseFrame(decoding.readVarString(decoder));
+      if (frame !== null) {
+        this._onFrame(frame);
+      }
+    };
+    provider.on('sync', synced => {
+      if (synced) {
+        this._onSynced(room);
+      }
+    });
+    provider.on('status', ({ status }) => {
+      if (status === 'connected') {
+        this._silentFailures = 0;
+        this._options.live.setConnection('online');
+      } else if (
+        status === 'disconnected' &&
+        this._options.live.connection === 'online'
+      ) {
+        this._options.live.setConnection('offline');
+      }
+    });
+    provider.on('connection-close', event => {
+      this._onClosed(event);
+    });
+    this._socket = provider;
+    provider.connect();
+  }
+
+  private async _openDocument(): Promise<IDocumentSession> {
+    const { client, live, format, contentType } = this._options;
+    for (;;) {
+      try {
+        return await client.openDocument(live.path, format, contentType);
+      } catch (error) {
+        const hopeless = error instanceof ApiError && error.status < 500;
+        if (hopeless || this._isDisposed) {
+          throw error;
+        }
+        await new Promise(resolve => {
+          this._retry = window.setTimeout(resolve, RETRY);
+        });
+        if (this.isDisposed) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  private _onOpenFailed(error: unknown): void {
+    if (this._isDisposed) {
+      return;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    if (this._hasSynced) {
+      this._end(
+        error instanceof ApiError && error.loginEnded ? 4401 : 4404,
+        message
+      );
+      return;
+    }
+    this._ready.reject(message);
+    // Closes the placeholder, as upstream's provider does.
+    this._options.model.dispose();
+  }
+
+  /** Count the frames that the server acknowledges, on each connection anew. */
+  private _countingSocket(base: typeof WebSocket): typeof WebSocket {
+    const onOpening = (): void => {
+      this._sent = [];
+      this._frames = 0;
+    };
+    const onSending = (data: unknown): void => {
+      this._onSending(data);
+    };
+    return class extends base {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(url, protocols);
+        onOpening();
+      }
+
+      override send(
+        data: string | ArrayBufferLike | Blob | ArrayBufferView<ArrayBuffer>
+      ): void {
+        onSending(data);
+        super.send(data);
+      }
+    };
+  }
+
+  private _onSending(data: unknown): void {
+    // Sync frames that carry an update: 0 1 (step 2) and 0 2 (update).
+    if (
+      data instanceof Uint8Array &&
+      data[0] === 0 &&
+      (data[1] === 1 || data[1] === 2)
+    ) {
+      this._frames += 1;
+      this._sent.push({
+        seq: this._frames,
+        clock: ownClock(this._options.model.ydoc)
+      });
+      this._noteUnsaved();
+    }
+  }
+
+  private _onSynced(room: string): void {
+    const { model, live } = this._options;
+    if (!this._hasSynced) {
+      this._hasSynced = true;
+      model.ydoc.on('update', () => {
+        this._noteUnsaved();
+      });
+      // Other extensions look for it; of who may only look, the server takes nothing.
+      if (!live.readOnly) {
+        model.ydoc.getMap('state').set('document_id', room);
+      }
+      this._ready.resolve();
+    }
+    this._noteUnsaved();
+  }
+
+  private _noteUnsaved(): void {
+    const { model, live } = this._options;
+    if (!model.isDisposed && !live.isDisposed) {
+      live.setUnsaved(ownClock(model.ydoc) > this._recorded);
+    }
+  }
+
+  private _onFrame(frame: RawFrame): void {
+    const { live, model } = this._options;
+    switch (frame.type) {
+      case 'hello':
+      case 'role':
+        live.setRight(frame);
+        break;
+      case 'saved':
+        while (this._sent[0] !== undefined && this._sent[0].seq <= frame.seq) {
+          this._recorded = Math.max(
+            this._recorded,
+            this._sent.shift()?.clock ?? 0
+          );
+        }
+        this._noteUnsaved();
+        break;
+      case 'refused':
+        if (frame.client === model.ydoc.clientID) {
+          this._stop();
+          this._options.onEnding({
+            kind: 'refused',
+            text:
+              frame.from_clock === null
+                ? this._unrecorded()
+                : ownText(model.ydoc, frame.client, frame.from_clock)
+          });
+        }
+        break;
+      case 'reset':
+        this._reset(frame.reason);
+        break;
+      case 'end':
+        if (frame.code === RESET) {
+          this._reset(frame.message);
+        } else if (!frame.reconnect) {
+          this._end(frame.code, frame.message);
+        }
+        break;
+      case 'event':
+        live.tell(frame);
+        break;
+      case 'save':
+        this._saves.get(frame.responseTo)?.resolve(frame.status);
+        break;
+    }
+  }
+
+  private _reset(reason: string): void {
+    if (!this._stopped) {
+      this._stop();
+      this._options.onEnding({
+        kind: 'reset',
+        reason,
+        text: this._unrecorded()
+      });
+    }
+  }
+
+  private _unrecorded(): string {
+    const { ydoc } = this._options.model;
+    return ownText(ydoc, ydoc.clientID, this._recorded);
+  }
+
+  private _onClosed(event: CloseEvent | null): void {
+    for (const reply of this._saves.values()) {
+      reply.resolve('failed');
+    }
+    if (event === null || this._stopped) {
+      return;
+    }
+    // A handshake that is refused has a status, which no script may see: ask for the reason.
+    if (event.code === 1006 && this._options.live.connection !== 'ended') {
+      this._silentFailures += 1;
+      if (this._silentFailures > SILENT_FAILURES) {
+        this._silentFailures = 0;
+        void this._findOut();
+      }
+    }
+  }
+
+  private _shouldReconnect(event: CloseEvent): boolean {
+    if (this._stopped) {
+      return false;
+    }
+    if (event.code === 1003 || event.code === 1009) {
+      // Jupyter's own words come here where another server part than ours ends a room.
+      this._end(event.code, sentenceOf(event.reason));
+      return false;
+    }
+    return true;
+  }
+
+  private async _findOut(): Promise<void> {
+    const { client, live, format, contentType } = this._options;
+    try {
+      await client.openDocument(live.path, format, contentType);
+    } catch (error) {
+      if (error instanceof ApiError && error.status < 500) {
+        this._onOpenFailed(error);
+      }
+      // Otherwise the server can't be reached, and is tried again.
+    }
+  }
+
+  private _end(code: number, message: string): void {
+    if (this._stopped) {
+      return;
+    }
+    this._stop();
+    if (code === 4401) {
+      this._options.client.noteSignedOut();
+    }
+    this._options.onEnding({
+      kind: 'ended',
+      code,
+      message,
+      text: this._unrecorded()
+    });
+  }
+
+  /** Send nothing any more, and let nothing be typed that would go nowhere. */
+  private _stop(): void {
+    this._stopped = true;
+    this._options.live.close();
+    if (this._socket !== null) {
+      this._socket.shouldConnect = false;
+    }
+  }
+
+  private _onSignedIn(_: ICollabClient, signedIn: boolean): void {
+    // Signed in again in another tab: what was typed before is still here and is sent now.
+    if (signedIn && this._signedOut) {
+      this._signedOut = false;
+      this._stopped = false;
+      this._options.live.reopen();
+      void this.reconnect();
+    } else if (!signedIn && this._stopped) {
+      this._signedOut = true;
+    }
+  }
+
+  private _disconnect(): void {
+    this._socket?.destroy();
+    this._socket = null;
+  }
+
+  private _showUser(user: User.IManager): void {
+    this._options.model.awareness.setLocalStateField('user', user.identity);
+  }
+
+  private readonly _ready = new PromiseDelegate<void>();
+  private readonly _saves = new Map<
+    number,
+    PromiseDelegate<ISaveReply['status']>
+  >();
+  private _socket: WebsocketProvider | null = null;
+  private _isDisposed = false;
+  private _hasSynced = false;
+  private _stopped = false;
+  private _signedOut = false;
+  private _saveCounter = 0;
+  private _silentFailures = 0;
+  private _retry: number | undefined = undefined;
+  /** Frames of this connection that were sent, and how far each brings the own clock. */
+  private _sent: { seq: number; clock: number }[] = [];
+  private _frames = 0;
+  /** The own clock up to which everything is known to be recorded. */
+  private _recorded = 0;
+}
+
+function sentenceOf(reason: string): string {
+  try {
+    const payload = JSON.parse(reason) as { errorReason?: unknown };
+    if (typeof payload.errorReason === 'string' && payload.errorReason) {
+      return payload.errorReason;
+    }
+  } catch {
+    // It is a plain sentence.
+  }
+  return reason;
+}

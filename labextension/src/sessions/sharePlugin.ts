@@ -1,0 +1,131 @@
+import {
+  ILabShell,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { IDocumentManager } from '@jupyterlab/docmanager';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { LabIcon } from '@jupyterlab/ui-components';
+
+import shareSvg from '../../style/icons/share.svg';
+import type { ICollabClient } from '../api/client';
+import { ICollabClientToken } from '../api/tokens';
+import { type ILiveDocuments, ILiveDocumentsToken } from '../documents/tokens';
+import { ShareModel } from './shareModel';
+import { showShareDialog } from './shareView';
+import { isDocumentWidget } from '../documents/widgets';
+
+export const CommandIDs = {
+  share: 'collab-ai:share',
+  shareTab: 'collab-ai:share-tab',
+  shareSelected: 'collab-ai:share-selected'
+} as const;
+
+export const shareIcon = new LabIcon({
+  name: 'jupyter-collab-ai:share',
+  svgstr: shareSvg
+});
+
+/** How JupyterLab's tabs name their files in their titles. */
+const TAB_PATH = /[Pp]ath:\s?(.*)\n?/;
+
+export const sharePlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-collab-ai:share',
+  description: 'Shares files and folders, with roles.',
+  autoStart: true,
+  requires: [ICollabClientToken, ILiveDocumentsToken],
+  optional: [
+    ILabShell,
+    IDocumentManager,
+    IFileBrowserFactory,
+    ICommandPalette,
+    ITranslator
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    client: ICollabClient,
+    documents: ILiveDocuments,
+    labShell: ILabShell | null,
+    manager: IDocumentManager | null,
+    browsers: IFileBrowserFactory | null,
+    palette: ICommandPalette | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('jupyter_collab_ai');
+    const { commands, shell } = app;
+
+    const share = async (path: string): Promise<void> => {
+      const open = [...documents].find(live => live.path === path);
+      let me: string;
+      try {
+        me = (await client.me()).username;
+      } catch (error) {
+        Notification.error(
+          trans.__('It can’t be shared now: %1', String(error))
+        );
+        return;
+      }
+      await showShareDialog(
+        new ShareModel(client, path, open?.session ?? null),
+        me,
+        trans
+      );
+    };
+    const current = (): string | null => {
+      const widget = shell.currentWidget;
+      return isDocumentWidget(widget) ? widget.context.path : null;
+    };
+    const clickedTab = (): string | null => {
+      const node = app.contextMenuHitTest(one => TAB_PATH.test(one.title));
+      const path = node === undefined ? null : TAB_PATH.exec(node.title)?.[1];
+      return path && manager?.findWidget(path, null) ? path : current();
+    };
+    const selected = (): string | null => {
+      const items = [
+        ...(browsers?.tracker.currentWidget?.selectedItems() ?? [])
+      ];
+      return items.length === 1 ? (items[0]?.path ?? null) : null;
+    };
+
+    const sources: [string, () => string | null][] = [
+      [CommandIDs.share, current],
+      [CommandIDs.shareTab, clickedTab],
+      [CommandIDs.shareSelected, selected]
+    ];
+    for (const [id, pathOf] of sources) {
+      commands.addCommand(id, {
+        label: trans.__('Share…'),
+        caption: trans.__('Invite others, and see who has access'),
+        icon: shareIcon,
+        describedBy: {
+          args: {
+            type: 'object',
+            properties: {
+              path: {
+                type: 'string',
+                description: trans.__('The file or folder to share')
+              }
+            }
+          }
+        },
+        isEnabled: args => typeof args.path === 'string' || pathOf() !== null,
+        execute: async args => {
+          const given = args.path;
+          const path = typeof given === 'string' ? given : pathOf();
+          if (path !== null) {
+            await share(path);
+          }
+        }
+      });
+    }
+    labShell?.currentChanged.connect(() => {
+      commands.notifyCommandChanged(CommandIDs.share);
+    });
+    palette?.addItem({
+      command: CommandIDs.share,
+      category: trans.__('Collaboration')
+    });
+  }
+};
