@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jupyter_collab_ai.widgets import AIDebugger
+
+__all__ = ["AIDebugger", "__version__"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is loaded when it is first asked for: a server needs no widgets."""
+    if name == "AIDebugger":
+        from jupyter_collab_ai.widgets import AIDebugger
+
+        return AIDebugger
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

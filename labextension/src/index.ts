@@ -17,6 +17,7 @@ import {
 import { viewPlugin } from './documents/viewPlugin';
 import { sessionsPlugin } from './sessions/plugin';
 import { sharePlugin } from './sessions/sharePlugin';
+import { widgetsPlugin } from './widgets/plugin';
 
 const plugins: (
   JupyterFrontEndPlugin<unknown> | ServiceManagerPlugin<unknown>
@@ -30,7 +31,8 @@ const plugins: (
   viewPlugin,
   sessionsPlugin,
   sharePlugin,
-  aiPlugin
+  aiPlugin,
+  widgetsPlugin
 ];
 
 export default plugins;

@@ -53,7 +53,9 @@ async def test_acknowledges_each_frame_by_its_number(house: House) -> None:
 async def test_tells_the_epoch_first(house: House) -> None:
     house.write("a.py", "")
     ada = await house.client("ada", "a.py")
-    assert ada.raw[0].items() >= {"type": "hello", "epoch": ada.room.epoch, "read_only": False}.items()
+    assert (
+        ada.raw[0].items() >= {"type": "hello", "epoch": ada.room.epoch, "read_only": False}.items()
+    )
     ben = await house.client("ben", "a.py", VIEWER)
     assert ben.raw[0]["read_only"] is True
 

@@ -6,6 +6,9 @@ import type { ILiveDocuments } from '../documents/tokens';
 import { Anchor, rangeOf } from './positions';
 import { textOf } from './texts';
 
+/** Milliseconds after the last change of a text before it is asked which findings still hold. */
+const PAUSE = 400;
+
 /** A finding in a live document. */
 export interface ILiveFinding {
   readonly finding: IFinding;
@@ -35,7 +38,20 @@ export class Findings {
           );
         }
       });
+      let timer: number | undefined;
+      const { ydoc } = document.model;
+      const onUpdate = (): void => {
+        if (this._reviews.has(document)) {
+          window.clearTimeout(timer);
+          timer = window.setTimeout(() => {
+            this._changed.emit(document);
+          }, PAUSE);
+        }
+      };
+      ydoc.on('update', onUpdate);
       document.disposed.connect(() => {
+        window.clearTimeout(timer);
+        ydoc.off('update', onUpdate);
         this._reviews.delete(document);
       });
     };

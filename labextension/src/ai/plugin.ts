@@ -9,6 +9,7 @@ import {
   EditorExtensionRegistry,
   IEditorExtensionRegistry
 } from '@jupyterlab/codemirror';
+import { NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { LabIcon, SidePanel } from '@jupyterlab/ui-components';
 import type * as Y from 'yjs';
@@ -26,6 +27,7 @@ import { FindingsView } from './findingsView';
 import { jumpTo, viewOf } from './jump';
 import { Locks } from './locks';
 import { LocksBar } from './locksBar';
+import { showAtCells } from './locksCells';
 import { locksEditor } from './locksEditor';
 import { Operations } from './operations';
 import { AssistantToken, type IAssistant } from './tokens';
@@ -109,6 +111,9 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
           const document = documents.of(widget);
           if (document === null) {
             return;
+          }
+          if (widget instanceof NotebookPanel) {
+            showAtCells(widget, document, locks, trans);
           }
           widget.contentHeader.addWidget(
             new LocksBar({

@@ -3,6 +3,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { toApiError } from './errors';
+import { lastEvent } from './eventStream';
 import type {
   IEdit,
   IGeneration,
@@ -180,11 +181,11 @@ export class CollabClient implements ICollabClient {
   }
 
   async debug(request: IDebugRequest): Promise<IReport> {
-    return this._json<IReport>('POST', ['ai', 'code-debugger'], request);
+    return this._operation<IReport>(['ai', 'code-debugger'], request);
   }
 
   async generate(request: IGenerateRequest): Promise<IGeneration> {
-    return this._json<IGeneration>('POST', ['ai', 'code-generator'], request);
+    return this._operation<IGeneration>(['ai', 'code-generator'], request);
   }
 
   async applyFix(finding: string): Promise<readonly IEdit[]> {
@@ -226,6 +227,29 @@ export class CollabClient implements ICollabClient {
     this._setSignedIn(false);
   }
 
+  /**
+   * Run an operation as an event stream, and return what its last event carries.
+   *
+   * Proxies don't give up on a stream that lives; and that somebody has cancelled it is no
+   * failure of the call.
+   */
+  private async _operation<T>(
+    path: readonly string[],
+    body: object
+  ): Promise<T> {
+    const response = await this._fetch(
+      this._url(['collab-ai', ...path]),
+      'POST',
+      body,
+      { Accept: 'text/event-stream' }
+    );
+    const { event, data } = lastEvent(await response.text());
+    if (event === 'done') {
+      return JSON.parse(data) as T;
+    }
+    throw toApiError(event === 'error' ? 500 : 502, '', data);
+  }
+
   private async _items<T>(path: readonly string[]): Promise<readonly T[]> {
     return (await this._json<{ items: readonly T[] }>('GET', path)).items;
   }
@@ -257,13 +281,15 @@ export class CollabClient implements ICollabClient {
   private async _fetch(
     url: string,
     method: Method,
-    body?: object
+    body?: object,
+    headers: Record<string, string> = {}
   ): Promise<Response> {
     const response = await ServerConnection.makeRequest(
       url,
       {
         method,
         cache: 'no-store',
+        headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) })
       },
       this._settings
