@@ -14,6 +14,7 @@ import {
   documentsPlugin,
   providerFactoryPlugin
 } from './documents/factoryPlugin';
+import { lobbyPlugin } from './documents/lobby';
 import { viewPlugin } from './documents/viewPlugin';
 import { sessionsPlugin } from './sessions/plugin';
 import { sharePlugin } from './sessions/sharePlugin';
@@ -27,6 +28,7 @@ const plugins: (
   accountPlugin,
   documentsPlugin,
   providerFactoryPlugin,
+  lobbyPlugin,
   executorPlugin,
   viewPlugin,
   sessionsPlugin,

@@ -1,4 +1,5 @@
 import type { ILabShell, JupyterFrontEnd } from '@jupyterlab/application';
+import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { DocumentWidget, IDocumentWidget } from '@jupyterlab/docregistry';
 import { FileEditor } from '@jupyterlab/fileeditor';
@@ -119,17 +120,14 @@ function restore(widget: IDocumentWidget, view: IView, typing: boolean): void {
     content.activeCellIndex = Math.min(view.cell, content.widgets.length - 1);
     const editor = content.activeCell?.editor;
     if (view.cursor !== null && editor) {
-      editor.setCursorPosition(view.cursor);
+      putCursor(editor, view.cursor);
     }
     if (typing && view.mode !== null) {
       content.mode = view.mode;
     }
   } else if (widget.content instanceof FileEditor && view.cursor !== null) {
     const { editor } = widget.content;
-    editor.setCursorPosition({
-      line: Math.min(view.cursor.line, editor.lineCount - 1),
-      column: view.cursor.column
-    });
+    putCursor(editor, view.cursor);
     if (typing) {
       editor.focus();
     }
@@ -138,6 +136,16 @@ function restore(widget: IDocumentWidget, view: IView, typing: boolean): void {
   if (scroller !== null) {
     scroller.scrollTop = view.scroll;
   }
+}
+
+/** Set the cursor, or as near as the text allows: some of it was not taken. */
+function putCursor(
+  editor: CodeEditor.IEditor,
+  { line, column }: CodeEditor.IPosition
+): void {
+  const nearest = Math.min(line, editor.lineCount - 1);
+  const length = editor.getLine(nearest)?.length ?? 0;
+  editor.setCursorPosition({ line: nearest, column: Math.min(column, length) });
 }
 
 /** Close every view of a document that is over. */

@@ -128,15 +128,17 @@ function adorn(
   if (live === null) {
     return;
   }
+  widget.addClass('jp-CollabAI-live');
   widget.contentHeader.addWidget(new DocumentBanner(live, trans));
   let { readOnly } = live;
   live.changed.connect(() => {
-    if (live.readOnly !== readOnly && live.connection === 'online') {
-      ({ readOnly } = live);
+    if (live.readOnly === readOnly) {
+      return;
+    }
+    ({ readOnly } = live);
+    if (context.isReady && live.connection === 'online') {
       // Whether the file may be saved is part of what JupyterLab knows of it.
-      void context.ready.then(() =>
-        context.isDisposed ? undefined : context.revert()
-      );
+      void context.revert();
     }
   });
   if (widget instanceof NotebookPanel) {
@@ -230,7 +232,11 @@ class Endings {
       window.location.reload();
       return;
     }
-    await reopen(this._app, this._shell, this._manager, document);
+    try {
+      await reopen(this._app, this._shell, this._manager, document);
+    } catch (error) {
+      console.error('A document could not be opened anew.', error);
+    }
     if (text) {
       await tell(this._trans.__('Not taken'), reason, text, this._trans);
     }
