@@ -8,6 +8,7 @@ import type { ServiceManagerPlugin } from '@jupyterlab/services';
 import { accountPlugin } from './account/plugin';
 import { aiPlugin } from './ai/plugin';
 import { apiPlugin } from './api/plugin';
+import { connectionLostPlugin } from './documents/connectionLost';
 import { eventsPlugin } from './documents/events';
 import { executorPlugin } from './documents/executor';
 import {
@@ -29,6 +30,7 @@ const plugins: (
   documentsPlugin,
   providerFactoryPlugin,
   lobbyPlugin,
+  connectionLostPlugin,
   executorPlugin,
   viewPlugin,
   sessionsPlugin,

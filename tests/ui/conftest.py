@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from tests.support.server import LabServer
+from tests.ui.people import Chromium
 
 #: Milliseconds for JupyterLab to be on the screen; on two busy cores it takes up to twelve
 #: seconds.
@@ -20,15 +20,8 @@ LAB_TIMEOUT = 60_000
 @pytest.fixture
 async def browser(chromium: Path) -> AsyncIterator[Browser]:
     """A browser of this test alone; one ``new_context()`` stands for one person."""
-    # Chromium's sandbox needs rights that root and many containers do not have.
-    arguments = ["--disable-gpu", "--disable-dev-shm-usage"]
-    sandbox = hasattr(os, "geteuid") and os.geteuid() != 0 and not os.environ.get("CI")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium, args=arguments, chromium_sandbox=sandbox
-        )
+    async with Chromium(chromium) as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="session")
