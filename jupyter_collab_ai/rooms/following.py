@@ -19,9 +19,7 @@ from jupyter_collab_ai.web.events import Event
 class Following:
     """Sends one connection the events of the session that its document belongs to."""
 
-    def __init__(
-        self, events: Events, connection: Connection, path: Callable[[], str]
-    ) -> None:
+    def __init__(self, events: Events, connection: Connection, path: Callable[[], str]) -> None:
         """Begin, and follow the connection's right: the document may be shared later.
 
         Args:

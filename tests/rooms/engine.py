@@ -22,6 +22,7 @@ from jupyter_collab_ai.rooms.ports import Right, Stop
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.web.events import EventHub
 
 SESSION = SessionId("session")
 
@@ -70,12 +71,16 @@ class People:
                 ended()
 
 
-class Events:
+class Events(EventHub):
+    """Notes what is published, and hands it to who follows."""
+
     def __init__(self) -> None:
+        super().__init__()
         self.published: list[tuple[str, dict[str, Any]]] = []
 
     def publish(self, session_id: SessionId, type_: str, data: dict[str, Any]) -> None:
         self.published.append((type_, data))
+        super().publish(session_id, type_, data)
 
 
 async def until(condition: Callable[[], Any], what: str = "it", within: float = 10) -> None:

@@ -144,8 +144,9 @@ class Story:
         await expect(
             ben.page.locator(".jp-remote-userFlag, .jp-remote-cursor").first
         ).to_be_visible()
-        await owner.page.keyboard.press("Control+Home")
         await expect(owner.page.get_by_text("Ben", exact=True).first).to_be_attached()
+        await owner.page.keyboard.type("# so are we all")
+        await ben.sees("# so are we all")
         await self.shoot("together", ben)
 
     async def view(self, owner: Person, cleo: Person) -> None:

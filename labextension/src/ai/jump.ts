@@ -48,6 +48,12 @@ export async function jumpTo(
     editor.setSelection({ start, end });
     editor.revealSelection({ start, end });
     editor.focus();
+    // What grows there is no text yet, and so no part of the selection.
+    window.requestAnimationFrame(() => {
+      editor.host
+        .querySelector('.jp-CollabAI-preview')
+        ?.scrollIntoView({ block: 'nearest' });
+    });
   }
 }
 

@@ -5,7 +5,7 @@ import * as React from 'react';
 
 import type { IInvitation, IMember, Role } from '../api/types';
 import { nameOf } from './find';
-import { roleName } from './roleName';
+import { roleName, roleNames } from './roleName';
 import type { ILink, ShareModel } from './shareModel';
 
 const LINK_ROLES: readonly Role[] = ['viewer', 'editor'];
@@ -196,7 +196,7 @@ function LinkForm({ model, trans }: IPart): React.ReactElement {
             : trans.__(
                 'Up to %1 people who open it become %2.',
                 link.maxUses,
-                roleName(link.role, trans)
+                roleNames(link.role, trans)
               )}{' '}
           {trans.__(
             'It ends on %1, and is shown this once.',
