@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server_ydoc.app import YDocExtension
@@ -24,7 +21,8 @@ from jupyter_collab_ai.identity import keys, profile
 from jupyter_collab_ai.identity.names import starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.provider import CollabIdentityProvider
-from jupyter_collab_ai.identity.service import Identity, ensure_starter
+from jupyter_collab_ai.identity.service import Identity
+from jupyter_collab_ai.identity.starter import ensure_starter, system_name
 from jupyter_collab_ai.identity.tokens import Tokens
 from jupyter_collab_ai.locks.leases import Leases
 from jupyter_collab_ai.plugs import SessionRights
@@ -126,7 +124,7 @@ class CollabAI(ExtensionApp):
         settings = read_settings()
         self._database = database = Database(settings.database_url)
         database.migrate()
-        starter = database.write_now(lambda tx: ensure_starter(tx, starter_name(_system_name())))
+        starter = database.write_now(lambda tx: ensure_starter(tx, starter_name(system_name())))
 
         self._hub = hub = EventHub()
         policy = Policy.of(
@@ -256,14 +254,6 @@ class _Moves:
 def _url(pattern: str) -> str:
     """Return the pattern of one of our own calls; Jupyter adds its base URL."""
     return rf"/collab-ai/{pattern}/?"
-
-
-def _system_name() -> str:
-    """Return the operating system's name of who starts the server."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        return f"user-{os.getuid()}" if hasattr(os, "getuid") else "admin"
 
 
 def _key_ring(settings: Settings) -> keys.KeyRing:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from jupyter_collab_ai.errors import FieldError, InvalidRequest
 
@@ -95,6 +97,18 @@ def check_color(color: str) -> str:
     if not _COLOR.fullmatch(folded):
         raise _invalid("color", "A colour is written like #1864ab.")
     return folded
+
+
+_CHECKS = {"display_name": check_display_name, "email": check_email, "color": check_color}
+
+
+def check_looks(values: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return what was given of an account's looks, as it is kept.
+
+    Raises:
+        InvalidRequest: A value can't be used.
+    """
+    return {name: None if value is None else _CHECKS[name](value) for name, value in values.items()}
 
 
 def starter_name(system_name: str) -> str:

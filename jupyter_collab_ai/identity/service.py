@@ -6,16 +6,14 @@ import asyncio
 import hmac
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import (
     CollabError,
-    FieldError,
     InvalidCredentials,
-    InvalidRequest,
     NotAuthenticated,
     NotFound,
     RegistrationClosed,
@@ -24,13 +22,8 @@ from jupyter_collab_ai.errors import (
     UsernameTaken,
 )
 from jupyter_collab_ai.identity import store
-from jupyter_collab_ai.identity.names import (
-    check_color,
-    check_display_name,
-    check_email,
-    check_username,
-    fold_username,
-)
+from jupyter_collab_ai.identity.administration import Administration, starters_own
+from jupyter_collab_ai.identity.names import check_looks, check_username, fold_username
 from jupyter_collab_ai.identity.passwords import Hasher, check_password
 from jupyter_collab_ai.identity.ports import Accounts, Invitations
 from jupyter_collab_ai.identity.registration import Registration
@@ -53,7 +46,6 @@ log = logging.getLogger(__name__)
 
 _WRONG = "The username or the password is wrong."
 _REVOKED = "This login has ended; sign in again."
-_CHECKS = {"display_name": check_display_name, "email": check_email, "color": check_color}
 #: Seconds from an expiry to the look at it, so that the clock is surely past it.
 _GRACE = 0.05
 #: Seconds that the event loop may be told to wait in one go.
@@ -91,6 +83,7 @@ class Identity:
         self._throttle = Throttle(limiter)
         self._invitations = invitations
         self._accounts = accounts
+        self._administration = Administration(database, hasher, starters={starter.username})
         self.starter_id = starter.id
         self.starter_name = starter.username
         self._users: ChangeCache[str, store.User] = ChangeCache(database.changes, store.USER)
@@ -210,7 +203,7 @@ class Identity:
             )
         folded = check_username(username)
         check_password(password)
-        values = _checked({"display_name": display_name, "email": email})
+        values = check_looks({"display_name": display_name, "email": email})
         # What was only mistyped does not count.
         self._throttle.registration(address)
         if invitation is not None:
@@ -265,7 +258,9 @@ class Identity:
                     store.change_user(tx, known.id, password_hash=renewed)
                 return _new_login(tx, known, "password", address, user_agent)
 
-            return user, await self._database.write(write)
+            made = await self._database.write(write)
+        await self._provide_home(user)
+        return user, made
 
     async def login_starter(
         self, *, address: str, user_agent: str | None
@@ -373,7 +368,7 @@ class Identity:
         Raises:
             InvalidRequest: A value can't be used.
         """
-        values = _checked(changes)
+        values = check_looks(changes)
         await self._database.write(lambda tx: store.change_user(tx, principal.user_id, **values))
         return await self.me(principal)
 
@@ -429,9 +424,7 @@ class Identity:
 
     async def users(self, *, limit: int, after: str | None, query: str | None) -> dict[str, Any]:
         """Return accounts by name."""
-        items, following = await self._database.read(
-            lambda tx: store.page_of_users(tx, limit=limit, after=after, query=query)
-        )
+        items, following = await self._administration.page(limit=limit, after=after, query=query)
         return {"items": [user.as_json() for user in items], "next": following}
 
     async def user(self, username: str) -> store.User:
@@ -440,10 +433,7 @@ class Identity:
         Raises:
             NotFound: There is none of this name.
         """
-        found = await self._named(fold_username(username))
-        if found is None:
-            raise NotFound("There is no account of this name.")
-        return found
+        return await self._administration.user(username)
 
     async def change_user(
         self, username: str, *, is_admin: bool | None, is_active: bool | None
@@ -452,26 +442,9 @@ class Identity:
 
         Raises:
             NotFound: There is none of this name.
-            InvalidRequest: It is the account of whoever starts the server.
+            InvalidRequest: It is the account of whoever starts the server, or the only admin.
         """
-        user = await self.user(username)
-        if user.id == self.starter_id and (is_admin is False or is_active is False):
-            raise _starters(
-                "is_admin" if is_admin is False else "is_active",
-            )
-
-        def write(tx: Tx) -> None:
-            values: dict[str, Any] = {}
-            if is_admin is not None:
-                values["is_admin"] = is_admin
-            if is_active is not None:
-                values["is_active"] = is_active
-            store.change_user(tx, user.id, **values)
-            if is_active is False:
-                store.end_tokens(tx, user.id)
-
-        await self._database.write(write)
-        return await self.user(username)
+        return await self._administration.change(username, is_admin=is_admin, is_active=is_active)
 
     async def delete_user(self, username: str) -> None:
         """Delete an account; its files stay, and nobody else gets its name while they do.
@@ -483,7 +456,7 @@ class Identity:
         """
         user = await self.user(username)
         if user.id == self.starter_id:
-            raise _starters("username")
+            raise starters_own("username")
         await self._accounts.may_delete(user.id)
 
         def write(tx: Tx) -> None:
@@ -497,6 +470,14 @@ class Identity:
 
     async def _named(self, folded: str) -> store.User | None:
         return await self._database.read(lambda tx: store.find_user_named(tx, folded))
+
+    async def _provide_home(self, user: store.User) -> None:
+        """Make the folder of an account that was made where no server's files are in reach."""
+        try:
+            await self._accounts.make_home(user.username)
+        except Exception:
+            # Whoever can't have a folder, as the disk is full, may still see what others share.
+            log.exception("The folder of an account could not be made.")
 
     async def _user(self, user_id: UserId) -> store.User | None:
         known = self._users.get(user_id)
@@ -600,26 +581,6 @@ class _Watch:
         self._timer = asyncio.get_running_loop().call_later(min(seconds, _LONGEST_TIMER), look)
 
 
-def ensure_starter(tx: Tx, username: str) -> store.User:
-    """Return the admin account of whoever starts the server, made at the first start.
-
-    An account of the same name that somebody registered on another server stays theirs: the
-    starter's is called differently then.
-    """
-    for name in (username, f"{username[:58]}-admin"):
-        found = store.find_user_named(tx, name)
-        if found is None:
-            return store.add_user(tx, name, is_admin=True)
-        if found.is_admin:
-            if not found.is_active:
-                store.change_user(tx, found.id, is_active=True)
-            return found
-    raise RuntimeError(
-        f"There are accounts called {username} and {username}-admin, and neither is an admin; "
-        "make one of them an admin first."
-    )
-
-
 def same_token(given: str, token: str) -> bool:
     """Return whether Jupyter's own token was given; never where there is none."""
     return bool(token) and hmac.compare_digest(
@@ -645,15 +606,6 @@ def _new_login(
     )
 
 
-def _checked(values: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return what was given of an account's looks, as it is kept.
-
-    Raises:
-        InvalidRequest: A value can't be used.
-    """
-    return {name: None if value is None else _CHECKS[name](value) for name, value in values.items()}
-
-
 def _principal(user: store.User, credential: Credential, login_id: LoginId | None) -> Principal:
     return Principal(
         user_id=user.id,
@@ -670,9 +622,4 @@ def _seconds_to(moment: datetime) -> float:
     return max(0.0, (moment - utcnow()).total_seconds()) + _GRACE
 
 
-def _starters(field: str) -> InvalidRequest:
-    sentence = "This account belongs to whoever starts the server; it stays an active admin."
-    return InvalidRequest(sentence, errors=[FieldError(field, sentence)])
-
-
-__all__ = ["Identity", "ensure_starter", "same_token"]
+__all__ = ["Identity", "same_token"]

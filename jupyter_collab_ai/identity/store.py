@@ -177,6 +177,12 @@ def change_user(tx: Tx, user_id: UserId, **values: Any) -> None:
         tx.notify(USER, user_id)
 
 
+def is_only_admin(tx: Tx, user_id: UserId) -> bool:
+    """Return whether an account is an active admin, and no other one is."""
+    admins = tx.execute(select(users.c.id).where(users.c.is_admin, users.c.is_active)).scalars()
+    return set(admins) == {user_id}
+
+
 def end_tokens(tx: Tx, user_id: UserId) -> None:
     """End all logins of an account, and each token that was ever made for it."""
     change_user(tx, user_id, token_version=users.c.token_version + 1)

@@ -11,7 +11,8 @@ from argon2 import PasswordHasher
 from jupyter_collab_ai.errors import InvitationUsed, NotFound
 from jupyter_collab_ai.identity import keys
 from jupyter_collab_ai.identity.passwords import Hasher
-from jupyter_collab_ai.identity.service import Identity, ensure_starter
+from jupyter_collab_ai.identity.service import Identity
+from jupyter_collab_ai.identity.starter import ensure_starter
 from jupyter_collab_ai.identity.tokens import Tokens
 from jupyter_collab_ai.web.limits import RateLimiter
 

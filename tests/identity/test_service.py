@@ -24,7 +24,7 @@ from jupyter_collab_ai.errors import (
 )
 from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.registration import Registration
-from jupyter_collab_ai.identity.service import ensure_starter
+from jupyter_collab_ai.identity.starter import ensure_starter
 from jupyter_collab_ai.principal import Credential
 from jupyter_collab_ai.storage.tables import logins, refresh_tokens, users
 

@@ -1,0 +1,121 @@
+"""The server's database, open for as long as one command takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from jupyter_collab_ai.errors import NotFound
+from jupyter_collab_ai.identity.administration import Administration
+from jupyter_collab_ai.identity.names import starter_name
+from jupyter_collab_ai.identity.passwords import Hasher
+from jupyter_collab_ai.identity.starter import (
+    NoStarterName,
+    find_starter,
+    owner_name,
+    system_name,
+)
+from jupyter_collab_ai.identity.store import User
+from jupyter_collab_ai.settings import Settings, read_settings
+from jupyter_collab_ai.storage.database import Database, Tx
+
+T = TypeVar("T")
+
+#: Accounts that are read in one transaction.
+PAGE = 500
+
+
+class Desk:
+    """Where an admin at a terminal gets done what admins may do."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Open the database that servers with these settings use, by default the environment's.
+
+        Raises:
+            InvalidDatabaseUrl, SchemaTooNew: It can't be used.
+            DatabaseUnavailable: It can't be reached.
+        """
+        settings = settings or read_settings()
+        self._database = Database(settings.database_url)
+        self._hasher = Hasher()
+        self._runner = asyncio.Runner()
+        try:
+            self._database.migrate()
+            names = starter_names(self._database, settings.data_dir)
+            self._admin = Administration(self._database, self._hasher, starters=names)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def place(self) -> str:
+        """Which database this is, in words that give no secret away."""
+        kind = "SQLite file" if self._database.is_sqlite else "PostgreSQL database"
+        return f"the {kind} {self._database.url.database}"
+
+    def do(self, what: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
+        """Return what comes of one thing that is to be done."""
+        return self._runner.run(what(self._admin))
+
+    def user(self, username: str) -> User:
+        """Return one account.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        try:
+            return self.do(lambda admin: admin.user(username))
+        except NotFound:
+            raise NotFound(f"There is no account called {username} in {self.place}.") from None
+
+    def users(self) -> Iterator[User]:
+        """Yield all accounts by name."""
+        after: str | None = None
+        while True:
+            start = after
+            items, after = self.do(lambda admin: admin.page(limit=PAGE, after=start))  # noqa: B023
+            yield from items
+            if after is None:
+                return
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._hasher.close()
+        self._runner.run(self._database.close())
+        self._runner.close()
+
+
+def starter_names(database: Database, data_dir: Path) -> frozenset[str]:
+    """Return the usernames of those who start the servers on this database, as far as is known.
+
+    They are named after the operating system's users. The one at the terminal may be root, so
+    whoever owns the files of the server is one too.
+    """
+    names = {system_name(), owner_name(data_dir)}
+    if database.is_sqlite:
+        names.add(owner_name(Path(database.url.database or "")))
+
+    def read(tx: Tx) -> frozenset[str]:
+        found = set()
+        for name in filter(None, names):
+            try:
+                found.add(find_starter(tx, starter_name(name))[0])
+            except NoStarterName:
+                continue  # then no server of theirs can start before one of them is an admin
+        return frozenset(found)
+
+    return database.read_now(read)
