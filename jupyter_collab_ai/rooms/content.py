@@ -53,12 +53,14 @@ def first_update(kind: Kind, content: Content, path: str, digest: str | None) ->
 @without_panics
 def content_of(kind: Kind, updates: list[bytes]) -> Content:
     """Return what a document of these updates holds."""
-    content = model_of(kind, build(updates)).get()
-    if kind is Kind.NOTEBOOK:
-        metadata = content["metadata"]
-        for key, empty in _FILLED_IN.items():
-            if metadata.get(key) == empty:
-                del metadata[key]
+    if kind is not Kind.NOTEBOOK:
+        return model_of(kind, build(updates)).get()
+    # Each time other ids for cells of one id would make each look at a document differ.
+    content = YNotebook(build(updates)).get(deduplicate=False)
+    metadata = content["metadata"]
+    for key, empty in _FILLED_IN.items():
+        if metadata.get(key) == empty:
+            del metadata[key]
     return content
 
 
@@ -70,6 +72,26 @@ def build(updates: list[bytes], client_id: int | None = None) -> Doc[Any]:
         for data in updates:
             doc.apply_update(data)
     return doc
+
+
+def has_doubled_ids(kind: Kind, content: Content) -> bool:
+    """Tell whether cells of a notebook have the same id.
+
+    So it is after two people have moved one cell at the same time: then there are two of it.
+    """
+    if kind is not Kind.NOTEBOOK:
+        return False
+    ids = [cell["id"] for cell in content["cells"] if "id" in cell]
+    return len(set(ids)) < len(ids)
+
+
+def tell_cells_apart(doc: Doc[Any]) -> None:
+    """Give each cell an id of its own that has one of a cell before it."""
+    seen = set()
+    for cell in doc.get("cells", type=Array):
+        if cell.get("id") in seen:
+            cell["id"] = str(uuid4())
+        seen.add(cell.get("id"))
 
 
 def make_cell(cell: Mapping[str, Any]) -> Map[Any]:

@@ -19,7 +19,15 @@ from pycrdt import Doc, Map
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound, StaleDocument
-from jupyter_collab_ai.rooms.content import Content, build, content_of, first_update, same
+from jupyter_collab_ai.rooms.content import (
+    Content,
+    build,
+    content_of,
+    first_update,
+    has_doubled_ids,
+    same,
+    tell_cells_apart,
+)
 from jupyter_collab_ai.rooms.documents import Kind, note_saved, note_saving
 from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp
 from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
@@ -200,8 +208,11 @@ class Projection:
         changed_at = room.changed_at
         room.changed_at = None
         try:
-            seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
-            content = await asyncio.to_thread(content_of, room.kind, [state])
+            seq, content = await self._content()
+            if has_doubled_ids(room.kind, content):
+                # In a file each cell has its own, and the document must not differ from it.
+                await room.edit(tell_cells_apart)
+                seq, content = await self._content()
             await self._database.write(lambda tx: note_saving(tx, document_id, seq))
             # Once more, as close to the writing as can be: what others wrote would be lost.
             if await self._take_in_changes():
@@ -217,6 +228,12 @@ class Projection:
         await self._note(written.digest, seq)
         self._retry = 0.0
         self._on_saved(True, None)
+
+    async def _content(self) -> tuple[int, Content]:
+        """Return what the document holds now, and up to which update that is."""
+        room = self._room
+        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        return seq, await asyncio.to_thread(content_of, room.kind, [state])
 
     async def _take_in_changes(self) -> bool:
         """Merge the file if others have changed it; tell whether they have."""
@@ -274,10 +291,8 @@ class Projection:
 
     async def _holds_document(self, disk: OnDisk) -> bool:
         """Tell whether the file holds the document as it is now; if so, remember it."""
-        room = self._room
-        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
-        live = await asyncio.to_thread(content_of, room.kind, [state])
-        if not await asyncio.to_thread(same, room.kind, live, disk.content):
+        seq, live = await self._content()
+        if not await asyncio.to_thread(same, self._room.kind, live, disk.content):
             return False
         if (disk.digest, seq) != (self._saved_hash, self._saved_seq):
             await self._note(disk.digest, seq)

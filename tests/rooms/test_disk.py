@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from pycrdt import Array, Text
 
 from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.content import make_cell
 from tests.rooms.engine import Client, House, until
 
 LINES = "".join(f"line {number}\n" for number in range(20))
@@ -254,6 +255,27 @@ async def test_a_cell_that_people_changed_is_not_deleted(house: House) -> None:
     await _type_in(ada, 1, " + mine")
     await _change(house, lambda notebook: notebook.cells.__delitem__(slice(1, 3)))
     await until(lambda: _cells(ada) == [("a", "1"), ("b", "2 + mine")])
+
+
+@pytest.mark.parametrize("source", ["1", "1, where it was moved to"])
+async def test_a_cell_that_two_people_moved_at_once(house: House, source: str) -> None:
+    """Then there are two of it, of one id; the file and the document must not differ in that."""
+    ada = await _open(house, _notebook(("a", "1"), ("b", "2")))
+    copy = {"id": "a", "cell_type": "code", "source": source, "metadata": {}, "outputs": []}
+    ada.doc.get("cells", type=Array).append(make_cell(copy))
+    await ada.flush()
+    await until(lambda: len({id_ for id_, _ in _cells(ada)}) == 3)
+    assert [id_ for id_, _ in _cells(ada)][:2] == ["a", "b"]
+
+    def saved() -> bool:
+        if not house.read("n.ipynb"):
+            return False  # it is being written
+        notebook = nbformat.reads(house.read("n.ipynb"), as_version=4)
+        return [(one.id, one.source) for one in notebook.cells] == _cells(ada)
+
+    await until(saved)
+    await _change(house, lambda notebook: notebook.cells[1].update(source="two"))
+    await until(lambda: [text for _, text in _cells(ada)] == ["1", "two", source])
 
 
 async def test_a_notebook_without_cell_ids(house: House) -> None:
