@@ -98,6 +98,12 @@ def adopt(extension: YDocExtension, rooms: Rooms, file_ids: FileIds) -> None:
     extension.ystore_class = LogYStore
     documents = LiveModels(rooms, file_ids)
     extension.get_document = documents.get_document
+    # It complains at the end of the server that its own rooms were never started.
+    extension.ywebsocket_server.clean = _nothing
+
+
+async def _nothing() -> None:
+    """Do what there is to do at the end about rooms that are never used."""
 
 
 class LiveModels:

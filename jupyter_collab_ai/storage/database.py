@@ -232,5 +232,10 @@ class Database:
 
     async def _run(self, function: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
+        try:
+            begun = loop.run_in_executor(self._executor, function)
+        except RuntimeError:
+            # Closed: the server is about to end.
+            raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from None
         # A caller that goes away does not undo what was begun: the thread runs to its end.
-        return await asyncio.shield(loop.run_in_executor(self._executor, function))
+        return await asyncio.shield(begun)

@@ -351,6 +351,11 @@ async def test_the_log_is_a_store_of_upstreams_kind(server: Server, root: Path) 
         await LogYStore(path=".file:unknown.y").apply_updates(Doc())
 
 
+async def test_the_server_stops_without_a_complaint_of_upstreams(server: Server) -> None:
+    """Its own rooms were never started, which it fails to stop."""
+    await server.extension.ywebsocket_server.clean()
+
+
 def test_upstream_is_the_one_that_this_was_written_for() -> None:
     check()
 

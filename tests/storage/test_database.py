@@ -128,6 +128,13 @@ async def test_a_listener_that_fails_does_not_keep_others_from_hearing(database)
     assert heard == [user_id]
 
 
+async def test_a_database_that_was_closed_is_unavailable(database):
+    """A request that comes while the server stops is told so, instead of failing."""
+    await database.close()
+    with pytest.raises(DatabaseUnavailable):
+        await database.read(lambda tx: tx.now())
+
+
 async def test_an_unreachable_server_is_said_to_be_unavailable():
     database = Database("postgresql://nobody:secret@127.0.0.1:1/none")
     with pytest.raises(DatabaseUnavailable) as caught:
