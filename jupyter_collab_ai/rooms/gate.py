@@ -60,6 +60,8 @@ The rules, each with what the contract says in our words:
    deletions of others' text are everyday editing: both are fine.
 7. *After a refusal nothing more is accepted from that client id until it is reset*: the ids that
    the refused connection writes under are barred too, as a dropped insert poisons what follows.
+   A connection that shows itself by a barred id is reset whatever it brings: what is kept of
+   refused deletions (rule 3) does not outlive the room.
 8. *A dropped insert poisons what follows* (yrs integrates later structs all the same, and tells
    nobody): every new struct must directly follow what the log holds of its client, and its
    neighbours and its parent must be in the log or in the same update; so must what it deletes.
@@ -532,6 +534,9 @@ class _Case:
             return Reset(ResetReason.BARRED)
         if standing.dropped:
             return Reset(ResetReason.ROLE_CHANGED)
+        if standing.client in log.barred and not self.is_strange(standing.client):
+            # Also where it only deletes: what was refused before may be among that.
+            return Reset(ResetReason.BARRED)
         strange = {client for client in fresh if self.is_strange(client)}
         if any(self._reaches_bar(client, fresh) for client in fresh):
             return Reset(ResetReason.BARRED)

@@ -620,6 +620,18 @@ def test_a_refused_deletion_does_not_slip_in_on_reconnection(room, eve):
     assert fresh.sync() == Ignore()
 
 
+def test_a_refused_deletion_does_not_slip_in_after_a_restart(room, eve):
+    """Then only the clients that are barred are known, not the deletions."""
+    assert isinstance(eve.send(eve.erase(0, 3)), Refuse)
+    room.log = LogState.of_document(room.doc.get_update(), room.log.owners, room.log.barred)
+    eve.connect(may_edit=True)
+    assert eve.ask() == Answer()
+    assert eve.sync() == Reset(ResetReason.BARRED)
+    assert room.text == "one two three"
+    fresh = Client(room, EVE, 301)
+    assert isinstance(fresh.send(fresh.erase(0, 3)), Accept)
+
+
 def test_a_fresh_document_of_a_promoted_person_writes(room, eve):
     eve.send(eve.type("spam"))
     fresh = Client(room, EVE, 301)
