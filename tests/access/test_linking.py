@@ -14,6 +14,8 @@ from traitlets.config import Config
 from jupyter_collab_ai.access import linking, upstream
 from jupyter_collab_ai.access.authorizer import GateAuthorizer
 from jupyter_collab_ai.access.linking import link, verify_installed
+from jupyter_collab_ai.ids import UserId
+from jupyter_collab_ai.principal import Credential, Principal
 from tests.access import extension
 from tests.access.conftest import Server
 from tests.access.extension import NamedProvider, World
@@ -153,4 +155,23 @@ def test_the_hook_that_was_there_before_is_kept() -> None:
         "buildAvailable": False,
         "buildCheck": False,
         "quitButton": False,
+        "collabAiRunsCode": "never",
+        "collabAiAdmin": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("is_admin", "members_run_code", "told"),
+    [
+        (True, False, "always"),
+        (True, True, "always"),
+        (False, True, "by_role"),
+        (False, False, "never"),
+    ],
+)
+def test_a_page_is_told_who_may_run_code(is_admin: bool, members_run_code: bool, told: str) -> None:
+    hook = linking.PageConfigHook(None, members_run_code=members_run_code)
+    principal = Principal(UserId("1"), "ada", "Ada", "#000000", is_admin, Credential.COOKIE)
+    handler = SimpleNamespace(current_user=SimpleNamespace(principal=principal))
+    config = hook(handler, {})  # type: ignore[arg-type]
+    assert (config["collabAiRunsCode"], config["collabAiAdmin"]) == (told, is_admin)

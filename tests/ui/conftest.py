@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page
 
+from examples.story.model import ModelServer
 from tests.support.server import LabServer
-from tests.ui.people import Chromium
+from tests.ui.people import Chromium, People
+from tests.ui.story import answer, prepare
 
 #: Milliseconds for JupyterLab to be on the screen; on two busy cores it takes up to twelve
 #: seconds.
@@ -22,6 +24,32 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
     """A browser of this test alone; one ``new_context()`` stands for one person."""
     async with Chromium(chromium) as browser:
         yield browser
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ModelServer]:
+    """A model server that the test holds back and lets go."""
+    server = ModelServer()
+    server.answer = answer
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, model: ModelServer) -> AsyncIterator[LabServer]:
+    """A real JupyterLab with a realistic file and notebook, and a model."""
+    env = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    with LabServer(tmp_path, env=env) as server:
+        prepare(server)
+        yield server.start()
+
+
+@pytest.fixture
+async def people(browser: Browser, lab: LabServer) -> AsyncIterator[People]:
+    """Opens a browser profile for each person."""
+    people = People(browser, lab)
+    yield people
+    await people.leave()
 
 
 @pytest.fixture(scope="session")

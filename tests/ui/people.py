@@ -122,6 +122,7 @@ class Person:
 
     async def press(self, item: str) -> None:
         """Press one of our buttons in the toolbar: ``share``, ``debug`` or ``generate``."""
+        await expect(self.tool(item)).to_have_attribute("aria-disabled", "false", timeout=PATIENCE)
         await self.tool(item).click()
 
     def tool(self, item: str) -> Locator:

@@ -11,7 +11,7 @@ from examples.story.model import ModelServer
 from tests.support.chromium import find_chromium
 from tests.support.server import LabServer
 from tests.ui.people import Chromium, People, Person
-from tests.ui.story import Story, prepare
+from tests.ui.story import Story, answer, prepare
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
@@ -26,6 +26,7 @@ async def take(folder: Path) -> None:
             await person.page.screenshot(path=folder / f"{step}-{name}.png")
 
         model = ModelServer()
+        model.answer = answer
         with tempfile.TemporaryDirectory() as scratch:
             server = LabServer(
                 Path(scratch), env={"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}

@@ -93,7 +93,6 @@ class Story:
         self.people = people
         self.model = model
         self.shoot = camera
-        model.answer = answer
 
     async def walk(self) -> None:
         """Walk all steps."""

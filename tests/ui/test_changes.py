@@ -1,0 +1,221 @@
+"""What pages do when rights, logins and documents change under them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.async_api import WebSocketRoute, expect
+
+from tests.support.server import LabServer
+from tests.ui.people import PASSWORD, PATIENCE, People, Person
+
+pytestmark = pytest.mark.timeout(240)
+
+TEXT = "import os\n" + "".join(f"line_{number} = {number}\n" for number in range(60))
+
+
+def call(
+    server: LabServer, method: str, path: str, body: object = None, token: str | None = None
+) -> Any:
+    """Call the API as the admin, or with an access token."""
+    authorization = f"token {server.token}" if token is None else f"Bearer {token}"
+    request = Request(
+        server.api_url + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": authorization, "Content-Type": "application/json"},
+    )
+    with urlopen(request) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def share(server: LabServer, path: str, role: str, content: str | None = TEXT) -> tuple[str, str]:
+    """Share a file; return its session and a link."""
+    wanted = {"name": path, "path": path}
+    session = call(server, "POST", "sessions", wanted | ({"content": content} if content else {}))
+    invitation = {"session_id": session["id"], "role": role, "max_uses": 10}
+    return session["id"], call(server, "POST", "sessions/invite", invitation)["url"]
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, with a deadline."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + 20
+    while not condition():
+        assert loop.time() < ends
+        await asyncio.sleep(0.02)
+
+
+class Wire:
+    """The document's socket of one page, from which a test keeps frames back."""
+
+    def __init__(self) -> None:
+        self.hold = ""
+        self._page: WebSocketRoute | None = None
+
+    async def tap(self, person: Person) -> None:
+        """Sit on the sockets that the page opens from now on."""
+        await person.page.route_web_socket("**/api/collaboration/room/text*", self._route)
+
+    def _route(self, page: WebSocketRoute) -> None:
+        self._page = page
+        server = page.connect_to_server()
+
+        def to_page(message: str | bytes) -> None:
+            held = isinstance(message, bytes) and message[:1] == b"\x02"
+            if not (self.hold and held and f'"type":"{self.hold}"'.encode() in bytes(message)):
+                page.send(message)
+
+        server.on_message(to_page)
+        page.on_message(server.send)
+
+    def tell(self, frame: dict[str, Any]) -> None:
+        """Say something to the page in the server's name."""
+        assert self._page is not None
+        text = json.dumps(frame).encode()
+        assert len(text) < 128
+        self._page.send(b"\x02" + bytes([len(text)]) + text)
+
+
+async def test_text_that_was_refused_is_offered_back_and_never_slips_in(
+    lab: LabServer, people: People
+) -> None:
+    session, link = share(lab, "shop/demo.py", "editor")
+    ben, wire = await people.come("ben"), Wire()
+    await wire.tap(ben)
+    await ben.follow(link)
+    await ben.type_at("End", "# taken\n")
+    file = lab.root / "shop" / "demo.py"
+    await eventually(lambda: file.read_text() == TEXT + "# taken\n")
+    # The page does not know yet that it may no longer write, and goes on typing.
+    wire.hold = "role"
+    role = {"session_id": session, "username": "ben", "role": "viewer"}
+    call(lab, "PUT", "sessions/access", role)
+    await ben.page.keyboard.type("# too late")
+    await ben.appears("because you may no longer edit it")
+    wire.hold = ""
+    offered = ben.page.get_by_label("What you typed")
+    # What is typed after the refusal is not taken by the page either.
+    await expect(offered).to_have_value(re.compile(r"^# ?t?o?o?"))
+    text = await offered.input_value()
+    await ben.accept()
+    assert await ben.page.evaluate("navigator.clipboard.readText()") == text
+    await ben.appears("View only")
+    assert await ben.text() == TEXT + "# taken\n"
+    await expect(ben.page.locator(".lm-TabBar-tab", has_text="demo.py")).to_have_count(1)
+
+    call(lab, "PUT", "sessions/access", {**role, "role": "editor"})
+    await ben.disappears("View only")
+    await ben.type_at("End", "# an editor again")
+    async with ben.page.expect_response("**/collab-ai/sessions/*/locks*") as _:
+        await ben.page.reload()
+    await ben.ready()
+    await ben.sees("# an editor again")
+    assert await ben.text() == TEXT + "# taken\n# an editor again"
+    assert not people.faults
+
+
+async def test_a_document_is_opened_anew_in_its_place(lab: LabServer, people: People) -> None:
+    _, link = share(lab, "shop/demo.py", "editor")
+    ben, wire = await people.come("ben"), Wire()
+    await wire.tap(ben)
+    await ben.follow(link)
+    await ben.page.evaluate("window.notReloaded = true")
+    await ben.page.locator(".cm-content").click()
+    await ben.page.keyboard.press("Control+End")
+    wire.tell({"type": "reset", "reason": "unknown_history"})
+    await expect(ben.page.locator(".jp-FileEditor")).to_have_count(1, timeout=PATIENCE)
+    await ben.sees("line_59")
+    # The cursor is where it was, and what is typed goes on there.
+    await expect(ben.page.get_by_text("Ln 62, Col 1")).to_be_visible(timeout=PATIENCE)
+    await ben.page.keyboard.type("# goes on")
+    await ben.sees("# goes on")
+    assert await ben.text() == TEXT + "# goes on"
+    await expect(ben.page.locator(".jp-Dialog")).to_have_count(0)
+    assert await ben.page.evaluate("window.notReloaded")
+
+
+async def test_an_ended_login_asks_to_sign_in_again_and_brings_one_back(
+    lab: LabServer, people: People
+) -> None:
+    _, link = share(lab, "shop/demo.py", "editor")
+    ben = await people.come("ben")
+    await ben.follow(link)
+    login = {"username": "ben", "password": PASSWORD}
+    token = call(lab, "POST", "login", login)["access_token"]
+    for other in call(lab, "GET", "me/logins", token=token)["items"]:
+        if not other["current"]:
+            call(lab, "DELETE", f"me/logins/{other['id']}", token=token)
+    await ben.appears("You are no longer signed in.")
+    before = await ben.text()
+    await ben.type_at("End", "NOTHING OF THIS")
+    assert await ben.text() == before
+    await expect(ben.button("Sign in again")).to_have_count(1)
+    await ben.button("Sign in again").click()
+    await ben.sign_in()
+    assert "/lab/workspaces/ben/" in ben.page.url
+    await ben.sees("line_59")
+    await ben.type_at("End", "# back")
+    await ben.page.reload()
+    await ben.ready()
+    await ben.sees("# back")
+
+    await ben.page.locator("#jp-UserMenu").click()
+    await ben.page.get_by_role("menuitem", name="Sign Out").click()
+    await ben.appears("You are signed out")
+    await ben.page.goto(lab.base_url + "lab")
+    assert "/login" in ben.page.url
+
+
+async def test_share_is_about_the_document_whose_button_was_pressed(
+    lab: LabServer, people: People
+) -> None:
+    (lab.root / "shop" / "notes.py").write_text("# notes\n")
+    owner = await people.come("owner")
+    await owner.start_jupyterlab("shop/inventory.py")
+    await owner.page.get_by_role("listitem", name="notes.py").dblclick()
+    await owner.is_at("notes.py")
+    dock = owner.page.locator("#jp-main-dock-panel")
+    area = await dock.bounding_box()
+    assert area is not None
+    side = {"x": area["width"] - 20, "y": area["height"] / 2}
+    tab = owner.page.locator(".lm-TabBar-tab", has_text="notes.py")
+    await tab.drag_to(dock, target_position=side)  # type: ignore[arg-type]
+    editors = owner.page.locator(".jp-FileEditor:visible")
+    await expect(editors).to_have_count(2)
+    buttons = owner.page.locator("[data-jp-item-name='collab-ai-share'] jp-button:visible")
+    await expect(buttons).to_have_count(2)
+    for number, name in ((0, "inventory.py"), (1, "notes.py"), (0, "inventory.py")):
+        await buttons.nth(number).click()
+        await owner.appears(f"Share “{name}”")
+        await owner.accept()
+
+
+async def test_notebook_7_shows_the_same(lab: LabServer, people: People) -> None:
+    session, link = share(lab, "shop/sales.ipynb", "editor", None)
+    ben = await people.come("ben")
+    await ben.follow(link)
+    await ben.page.goto(lab.base_url + "notebooks/shop/sales.ipynb")
+    await ben.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    await ben.appears("No Kernel")
+    await ben.press("debug")
+    await ben.appears("2 findings. They are marked in the text.")
+    await expect(ben.page.locator(".cm-lint-marker").first).to_be_visible(timeout=PATIENCE)
+    role = {"session_id": session, "username": "ben", "role": "viewer"}
+    call(lab, "PUT", "sessions/access", role)
+    await ben.appears("View only")
+    await expect(ben.tool("debug")).to_have_attribute("aria-disabled", "true")
+
+    share(lab, "shop/notes.md", "editor")
+    await ben.page.goto(lab.base_url + "notebooks/shop/sales.ipynb")
+    await ben.appears("View only")
+    await ben.press("share")
+    await ben.appears("Only its owners can invite others")
+    assert not people.faults
