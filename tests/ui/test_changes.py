@@ -198,6 +198,44 @@ async def test_share_is_about_the_document_whose_button_was_pressed(
         await owner.accept()
 
 
+async def test_share_is_in_all_places_where_people_look_for_it(
+    lab: LabServer, people: People
+) -> None:
+    owner = await people.come("owner")
+    await owner.start_jupyterlab("shop/inventory.py")
+    page = owner.page
+
+    await page.locator(".lm-TabBar-tab", has_text="inventory.py").click(button="right")
+    await page.get_by_role("menuitem", name="Share…").click()
+    await owner.appears("Share “inventory.py”")
+    await owner.accept()
+
+    listed = page.get_by_role("listitem", name="sales.ipynb")
+    await listed.click(button="right")
+    await page.get_by_role("menuitem", name="Share…").click()
+    await owner.appears("Share “sales.ipynb”")
+    await page.get_by_label("for one person").check()
+    await owner.button("Copy new link").click()
+    await owner.appears("The first person who opens it becomes editor.")
+    await owner.accept()
+
+    await page.get_by_role("tab", name="Shared Sessions").click()
+    await page.get_by_role("button", name="Share “sales.ipynb”").click()
+    await owner.appears("Open invitations")
+    await owner.button("Revoke").click()
+    await owner.disappears("Open invitations")
+    await owner.accept()
+    await page.get_by_role("button", name="Share the document in front").click()
+    await owner.appears("Share “inventory.py”")
+    await owner.accept()
+
+    await page.get_by_role("menuitem", name="File").click()
+    await page.get_by_role("menuitem", name="Share…").click()
+    await owner.appears("Share “inventory.py”")
+    await owner.page.keyboard.press("Escape")
+    assert not people.faults
+
+
 async def test_notebook_7_shows_the_same(lab: LabServer, people: People) -> None:
     session, link = share(lab, "shop/sales.ipynb", "editor", None)
     ben = await people.come("ben")

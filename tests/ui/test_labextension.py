@@ -103,7 +103,7 @@ async def test_the_panel_lists_my_sessions_and_opens_them(
     answers.sessions = lambda after: (200, {"items": items, "next": None})
     await open_lab(page, lab_without_server_part)
     await open_panel(page)
-    buttons = page.get_by_role("list", name="Sessions").get_by_role("button")
+    buttons = page.get_by_role("list", name="Sessions").locator(".jp-CollabAI-session")
     await expect(buttons).to_have_text(
         [
             "Analysis editor analysis.py",
@@ -131,7 +131,7 @@ async def test_more_than_a_page_of_sessions(
     )
     await open_lab(page, lab_without_server_part)
     await open_panel(page)
-    buttons = page.get_by_role("list", name="Sessions").get_by_role("button")
+    buttons = page.get_by_role("list", name="Sessions").locator(".jp-CollabAI-session")
     await expect(buttons).to_have_count(1)
     await page.get_by_role("button", name="Show more").click()
     await expect(buttons).to_have_count(2)

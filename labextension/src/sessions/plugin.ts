@@ -6,27 +6,21 @@ import {
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import {
-  LabIcon,
   refreshIcon,
   SidePanel,
   ToolbarButton
 } from '@jupyterlab/ui-components';
 
-import sessionsSvg from '../../style/icons/sessions.svg';
 import type { ICollabClient } from '../api/client';
 import { ICollabClientToken } from '../api/tokens';
 import type { ISession } from '../api/types';
+import { sessionsIcon, shareIcon } from './icons';
 import { SessionsModel } from './model';
 import { SessionsView } from './view';
 
 export const CommandIDs = {
   show: 'collab-ai:show-sessions'
 } as const;
-
-const sessionsIcon = new LabIcon({
-  name: 'jupyter-collab-ai:sessions',
-  svgstr: sessionsSvg
-});
 
 const PANEL_ID = 'jp-collab-ai-sessions';
 
@@ -63,7 +57,10 @@ export const sessionsPlugin: JupyterFrontEndPlugin<void> = {
     panel.title.caption = trans.__('Shared Sessions');
     panel.node.setAttribute('role', 'region');
     panel.node.setAttribute('aria-label', trans.__('Shared sessions'));
-    const view = new SessionsView(model, open, trans);
+    const share = (session: ISession): void => {
+      void commands.execute('collab-ai:share', { path: session.path });
+    };
+    const view = new SessionsView(model, open, share, trans);
     view.title.label = trans.__('Shared sessions');
     panel.addWidget(view);
     panel.toolbar.addItem(
@@ -73,6 +70,16 @@ export const sessionsPlugin: JupyterFrontEndPlugin<void> = {
         tooltip: trans.__('Look again'),
         onClick: () => {
           void model.refresh();
+        }
+      })
+    );
+    panel.toolbar.addItem(
+      'share',
+      new ToolbarButton({
+        icon: shareIcon,
+        tooltip: trans.__('Share the document in front'),
+        onClick: () => {
+          void commands.execute('collab-ai:share');
         }
       })
     );

@@ -7,12 +7,11 @@ import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { LabIcon } from '@jupyterlab/ui-components';
 
-import shareSvg from '../../style/icons/share.svg';
 import type { ICollabClient } from '../api/client';
 import { ICollabClientToken } from '../api/tokens';
 import { type ILiveDocuments, ILiveDocumentsToken } from '../documents/tokens';
+import { shareIcon } from './icons';
 import { ShareModel } from './shareModel';
 import { showShareDialog } from './shareView';
 import { isDocumentWidget } from '../documents/widgets';
@@ -22,11 +21,6 @@ export const CommandIDs = {
   shareTab: 'collab-ai:share-tab',
   shareSelected: 'collab-ai:share-selected'
 } as const;
-
-export const shareIcon = new LabIcon({
-  name: 'jupyter-collab-ai:share',
-  svgstr: shareSvg
-});
 
 /** How JupyterLab's tabs name their files in their titles. */
 const TAB_PATH = /[Pp]ath:\s?(.*)\n?/;

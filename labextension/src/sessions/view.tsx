@@ -12,6 +12,7 @@ import * as React from 'react';
 
 import type { ISession, SessionType } from '../api/types';
 import type { SessionsModel } from './model';
+import { shareIcon } from './icons';
 import { roleName } from './roleName';
 
 const ICONS: Record<SessionType, LabIcon> = {
@@ -27,6 +28,7 @@ export class SessionsView extends VDomRenderer<SessionsModel> {
   constructor(
     model: SessionsModel,
     private readonly _open: (session: ISession) => void,
+    private readonly _share: (session: ISession) => void,
     private readonly _trans: TranslationBundle
   ) {
     super(model);
@@ -76,7 +78,20 @@ export class SessionsView extends VDomRenderer<SessionsModel> {
         {sessions !== null && sessions.length > 0 && (
           <ul aria-label={trans.__('Sessions')}>
             {sessions.map(session => (
-              <li key={session.id}>{this._renderSession(session)}</li>
+              <li key={session.id} className="jp-CollabAI-sessionItem">
+                {this._renderSession(session)}
+                <button
+                  type="button"
+                  className="jp-Button jp-mod-minimal"
+                  aria-label={trans.__('Share “%1”', session.name)}
+                  title={trans.__('Invite others, and see who has access')}
+                  onClick={() => {
+                    this._share(session);
+                  }}
+                >
+                  <shareIcon.react tag="span" aria-hidden="true" />
+                </button>
+              </li>
             ))}
           </ul>
         )}
