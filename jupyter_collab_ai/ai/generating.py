@@ -48,7 +48,7 @@ from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions.roles import Capability
 from jupyter_collab_ai.sessions.service import Sessions
-from jupyter_collab_ai.sessions.store import note
+from jupyter_collab_ai.storage.audit import note
 from jupyter_collab_ai.storage.database import Database, Tx
 
 log = logging.getLogger(__name__)

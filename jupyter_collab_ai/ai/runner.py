@@ -16,7 +16,8 @@ from jupyter_collab_ai.ai.store import Kind, Operation, State
 from jupyter_collab_ai.errors import CollabError, ModelTimeout, OperationCancelled, RateLimited
 from jupyter_collab_ai.ids import OperationId, UserId, new_id
 from jupyter_collab_ai.principal import Principal
-from jupyter_collab_ai.sessions.store import Session, note
+from jupyter_collab_ai.sessions.store import Session
+from jupyter_collab_ai.storage.audit import note
 from jupyter_collab_ai.storage.database import Database, Tx
 
 #: Operations of one user at the same time, and of all on one server.

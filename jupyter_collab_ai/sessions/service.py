@@ -35,6 +35,7 @@ from jupyter_collab_ai.sessions.paths import (
 from jupyter_collab_ai.sessions.ports import Contents, Locks, Moves
 from jupyter_collab_ai.sessions.roles import DEFAULT_POLICY, Capability, Policy, Role
 from jupyter_collab_ai.sessions.standings import Standings
+from jupyter_collab_ai.storage import audit
 from jupyter_collab_ai.storage.database import Database, Tx
 
 _SHARED = "This path is shared already, by itself or with a folder; use that session instead."
@@ -530,7 +531,7 @@ def _note(
     detail: dict[str, Any] | None = None,
     address: str | None = None,
 ) -> None:
-    store.note(
+    audit.note(
         tx,
         principal,
         action,

@@ -14,7 +14,6 @@ from sqlalchemy.sql import ColumnElement
 
 from jupyter_collab_ai.clock import rfc3339, utcnow
 from jupyter_collab_ai.ids import InvitationId, SessionId, UserId, new_id
-from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions.paths import ancestors, is_canonical
 from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.storage.database import Tx
@@ -507,41 +506,6 @@ def revoke_invitation(tx: Tx, session_id: SessionId, invitation_id: str) -> bool
 
 
 # ---------------------------------------------------------------- audit
-
-
-def note(
-    tx: Tx,
-    principal: Principal | None,
-    action: str,
-    *,
-    session_id: SessionId | None,
-    target: str | None = None,
-    detail: dict[str, Any] | None = None,
-    address: str | None = None,
-) -> None:
-    """Write who did what, in the transaction that does it.
-
-    Args:
-        tx: That transaction.
-        principal: Who; None where it is not known, as when files were moved.
-        action: What, as a word in snake_case.
-        session_id: In which session.
-        target: To whom or what; cut off where it is long.
-        detail: What else is worth knowing; never a secret.
-        address: Where the request came from.
-    """
-    tx.execute(
-        insert(activity).values(
-            at=utcnow(),
-            session_id=session_id,
-            actor_id=None if principal is None else principal.user_id,
-            actor=None if principal is None else principal.username,
-            action=action,
-            target=None if target is None else target[:256],
-            detail=detail,
-            address=address,
-        )
-    )
 
 
 def activity_of(tx: Tx, session_id: SessionId, *, limit: int, before: int | None) -> list[Row[Any]]:
