@@ -18,6 +18,7 @@ from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.identity import handlers as identity_handlers
 from jupyter_collab_ai.identity import keys, profile
+from jupyter_collab_ai.identity.confirmations import Confirmations
 from jupyter_collab_ai.identity.names import starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.provider import CollabIdentityProvider
@@ -144,11 +145,12 @@ class CollabAI(ExtensionApp):
         self._documents = SharedDocuments(rooms)
         members = Members(database, sessions, rooms)
         invitations = Invitations(database, sessions)
+        limiter = RateLimiter()
         identity = Identity(
             database,
             Tokens(_key_ring(settings)),
             hasher=Hasher(),
-            limiter=RateLimiter(),
+            limiter=limiter,
             invitations=invitations,
             accounts=sessions,
             starter=starter,
@@ -157,6 +159,7 @@ class CollabAI(ExtensionApp):
         assert isinstance(provider, CollabIdentityProvider)  # set while linking
         provider.identity = identity
         self._identity = identity
+        confirmations = Confirmations(database, identity, limiter)
         feed = Feed(database, sessions, hub, identity)
         self._board = board
         self._model = Model(
@@ -183,8 +186,10 @@ class CollabAI(ExtensionApp):
             [
                 *health.handlers(_url, database),
                 *openapi.handlers(_url),
-                *identity_handlers.handlers(_url, identity, invitations),
-                *session_handlers.handlers(_url, sessions, members, invitations, feed),
+                *identity_handlers.handlers(_url, identity, invitations, confirmations),
+                *session_handlers.handlers(
+                    _url, sessions, members, invitations, feed, confirmations
+                ),
                 *ai_handlers.handlers(_url, self._operations),
                 *room_sockets.handlers(_url, rooms, rights, identity, **limits),
                 (_url("(.*)"), UnknownHandler),

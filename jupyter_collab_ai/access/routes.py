@@ -199,6 +199,8 @@ _OURS: Final[dict[str, Rules]] = {
     "identity.pages.LogoutPage": {"*": PUBLIC},
     "identity.pages.RegisterPage": {"*": PUBLIC},
     "identity.pages.JoinPage": {"*": PUBLIC},
+    # Its form brings no cookie, as it has an origin of its own; a nonce and the password do.
+    "identity.confirm_page.ConfirmPage": {"GET": PAGE, "POST": Rule(Who.PUBLIC, page=True)},
     "identity.handlers.RegisterHandler": {"POST": PUBLIC},
     "identity.handlers.LoginHandler": {"POST": PUBLIC},
     "identity.handlers.RefreshHandler": {"POST": PUBLIC},

@@ -10,11 +10,15 @@ from pydantic import Field, StringConstraints
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import AdminRequired
+from jupyter_collab_ai.grave import About, Action, Kind
+from jupyter_collab_ai.identity.confirm_page import ConfirmPage
+from jupyter_collab_ai.identity.confirmations import Confirmations
 from jupyter_collab_ai.identity.pages import JoinPage, Provider, registration_of
-from jupyter_collab_ai.identity.passwords import MAX_LENGTH
+from jupyter_collab_ai.identity.passwords import MAX_LENGTH, check_password
 from jupyter_collab_ai.identity.ports import Invitations
 from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.principal import Credential
+from jupyter_collab_ai.web.confirming import confirm
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
 
@@ -84,13 +88,14 @@ class NoQuery(Query):
 
 
 class IdentityHandler(ApiHandler):
-    """Base: gives the service."""
+    """Base: gives the services."""
 
     max_body = 128 * 1024
 
-    def initialize(self, identity: Identity) -> None:
+    def initialize(self, identity: Identity, confirmations: Confirmations) -> None:
         """Get what the handler works with."""
         self.identity = identity
+        self.confirmations = confirmations
 
     @property
     def user_agent(self) -> str | None:
@@ -192,6 +197,8 @@ class PasswordHandler(IdentityHandler):
     async def put(self) -> None:
         """Change one's password."""
         body = self.read_body(PasswordBody)
+        check_password(body.new_password, field="new_password")
+        await confirm(self, self.confirmations, Action(Kind.CHANGE_PASSWORD))
         await self.identity.change_password(
             self.principal, body.current_password, body.new_password, address=self.address
         )
@@ -254,23 +261,41 @@ class UserHandler(AdminHandler):
         self.require_admin()
         body = self.read_body(UserBody)
         given = body.model_dump(exclude_unset=True)
-        user = await self.identity.change_user(
-            username, is_admin=given.get("is_admin"), is_active=given.get("is_active")
+        is_admin, is_active = given.get("is_admin"), given.get("is_active")
+        await confirm(
+            self,
+            self.confirmations,
+            Action(Kind.CHANGE_ACCOUNT, is_admin=is_admin, is_active=is_active),
+            lambda: self._about(username),
         )
+        user = await self.identity.change_user(username, is_admin=is_admin, is_active=is_active)
         self.write_json(user.as_json())
 
     async def delete(self, username: str) -> None:
         """Delete an account."""
         self.require_admin()
+        await confirm(
+            self,
+            self.confirmations,
+            Action(Kind.DELETE_ACCOUNT),
+            lambda: self._about(username),
+        )
         await self.identity.delete_user(username)
         self.no_content()
 
+    async def _about(self, username: str) -> About:
+        user = await self.identity.user(username)
+        return About(username=user.username, display_name=user.display_name)
+
 
 def handlers(
-    url: Callable[[str], str], identity: Identity, invitations: Invitations
+    url: Callable[[str], str],
+    identity: Identity,
+    invitations: Invitations,
+    confirmations: Confirmations,
 ) -> list[tuple[Any, ...]]:
     """Return the rules of these calls."""
-    services = {"identity": identity}
+    services = {"identity": identity, "confirmations": confirmations}
     return [
         (url("register"), RegisterHandler, services),
         (url("login"), LoginHandler, services),
@@ -283,4 +308,5 @@ def handlers(
         (url("users"), UserListHandler, services),
         (url("users/([^/]+)"), UserHandler, services),
         (url("join"), JoinPage, {"invitations": invitations}),
+        (url("confirm/([^/]+)"), ConfirmPage, {"confirmations": confirmations}),
     ]

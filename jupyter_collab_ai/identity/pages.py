@@ -78,6 +78,8 @@ class Provider(Protocol):
 class Page(JupyterHandler):
     """Base of the pages."""
 
+    #: What the page may do.
+    policy = CSP
     #: Set where a form came without the XSRF token that belongs to the browser's cookie.
     stale: CollabError | None = None
 
@@ -135,13 +137,17 @@ class Page(JupyterHandler):
         page = environment().get_template(template)
         self.finish(
             page.render(
-                xsrf=self.xsrf_token.decode(),
+                xsrf=self.xsrf_field(),
                 next=self.next_url or "",
                 message="" if error is None or fields else error.message,
                 fields=fields,
                 **values,
             )
         )
+
+    def xsrf_field(self) -> str:
+        """Return what a form of the page has to send back; sets the cookie that goes with it."""
+        return str(self.xsrf_token.decode())
 
     def check_xsrf_cookie(self) -> None:
         """Take note of a form that is not this browser's, to show it again instead.
@@ -169,7 +175,7 @@ class Page(JupyterHandler):
     def set_default_headers(self) -> None:
         """Set the policy of these pages in place of Jupyter's."""
         super().set_default_headers()
-        self.set_header("Content-Security-Policy", CSP)
+        self.set_header("Content-Security-Policy", self.policy)
 
     def user_agent(self) -> str | None:
         """Return what the browser calls itself."""

@@ -8,11 +8,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import (
     CollabError,
+    FieldError,
     InvalidCredentials,
     NotAuthenticated,
     NotFound,
@@ -43,6 +44,8 @@ from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.web.limits import RateLimiter
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _WRONG = "The username or the password is wrong."
 _REVOKED = "This login has ended; sign in again."
@@ -303,6 +306,48 @@ class Identity:
             return False
         user = await self._user(self.starter_id)
         return user is not None and not user.has_password
+
+    async def account(self, user_id: UserId) -> store.User | None:
+        """Return the account of this id."""
+        return await self._user(user_id)
+
+    async def prove(
+        self,
+        user: store.User,
+        password: str,
+        is_secret: Callable[[str], bool],
+        *,
+        address: str,
+        then: Callable[[Tx], T],
+    ) -> T:
+        """Do something that only who knows the password of an account may do.
+
+        Args:
+            user: The account.
+            password: What was typed; for the account of who starts the server also its token.
+            is_secret: Compares with Jupyter's own token; may take as long as a hash.
+            address: Where the request comes from.
+            then: Does it, in a transaction in which the password is still the account's.
+
+        Raises:
+            InvalidCredentials: It is another, or the account is deactivated.
+            RateLimited: Too many came from this address, or too many failed.
+        """
+        self._throttle.login(address)
+        async with self._throttle.attempt(user.username, address):
+            by_token = user.id == self.starter_id and await self._hasher.run(
+                lambda: is_secret(password)
+            )
+            stored = await self._database.read(lambda tx: store.password_hash(tx, user.id))
+            if not by_token and not await self._hasher.verify(stored, password):
+                raise _wrong_proof()
+
+            def write(tx: Tx) -> T:
+                if not by_token and (stored is None or not store.still_has(tx, user.id, stored)):
+                    raise _wrong_proof()
+                return then(tx)
+
+            return await self._database.write(write)
 
     async def issue(self, user: store.User, login: store.Login) -> dict[str, Any]:
         """Return new tokens of a login that has none yet."""
@@ -586,6 +631,11 @@ def same_token(given: str, token: str) -> bool:
     return bool(token) and hmac.compare_digest(
         given.encode(errors="replace"), token.encode(errors="replace")
     )
+
+
+def _wrong_proof() -> InvalidCredentials:
+    sentence = "This is not your password."
+    return InvalidCredentials(sentence, errors=[FieldError("password", sentence)])
 
 
 def _password_of(tx: Tx, folded: str) -> tuple[store.User | None, str | None]:

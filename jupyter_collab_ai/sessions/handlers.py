@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from jupyter_server.utils import url_path_join
 from pydantic import AfterValidator, Field, StringConstraints
 
+from jupyter_collab_ai.grave import Action, Kind
 from jupyter_collab_ai.ids import SessionId
 from jupyter_collab_ai.sessions.contents import MAX_CONTENT
 from jupyter_collab_ai.sessions.feed import Feed
@@ -16,6 +17,7 @@ from jupyter_collab_ai.sessions.invitations import MAX_EXPIRY, Invitations
 from jupyter_collab_ai.sessions.members import Members
 from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.sessions.service import Sessions
+from jupyter_collab_ai.web.confirming import Confirmations, confirm
 from jupyter_collab_ai.web.events import open_stream, stream
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
@@ -121,25 +123,28 @@ class NoQuery(Query):
 class SessionsHandler(ApiHandler):
     """Base of what is about sessions."""
 
-    def initialize(self, sessions: Sessions) -> None:
+    def initialize(self, sessions: Sessions, confirmations: Confirmations) -> None:
         """Get what the handler works with."""
         self.sessions = sessions
+        self.confirmations = confirmations
 
 
 class MembersHandler(ApiHandler):
     """Base of what is about members."""
 
-    def initialize(self, members: Members) -> None:
+    def initialize(self, members: Members, confirmations: Confirmations) -> None:
         """Get what the handler works with."""
         self.members = members
+        self.confirmations = confirmations
 
 
 class InvitationsHandler(ApiHandler):
     """Base of what is about invitations."""
 
-    def initialize(self, invitations: Invitations) -> None:
+    def initialize(self, invitations: Invitations, confirmations: Confirmations) -> None:
         """Get what the handler works with."""
         self.invitations = invitations
+        self.confirmations = confirmations
 
 
 class SessionListHandler(SessionsHandler):
@@ -198,6 +203,12 @@ class SessionHandler(SessionsHandler):
     async def delete(self, session_id: str) -> None:
         """End a session."""
         query = self.read_query(DeleteQuery)
+        await confirm(
+            self,
+            self.confirmations,
+            Action(Kind.DELETE_SESSION, delete_files=query.delete_files),
+            lambda: self.sessions.about(self.principal, session_id),
+        )
         await self.sessions.delete(
             self.principal, session_id, delete_files=query.delete_files, address=self.address
         )
@@ -228,6 +239,12 @@ class InviteHandler(InvitationsHandler):
     async def post(self) -> None:
         """Invite by name or by link."""
         body = self.read_body(InviteBody)
+        await confirm(
+            self,
+            self.confirmations,
+            Action(Kind.INVITE, role=body.role.value, max_uses=body.max_uses),
+            lambda: self.invitations.about(self.principal, body.session_id, body.username),
+        )
         invited = await self.invitations.invite(
             self.principal,
             body.session_id,
@@ -284,6 +301,12 @@ class AccessHandler(MembersHandler):
     async def put(self) -> None:
         """Change a role."""
         body = self.read_body(AccessBody)
+        await confirm(
+            self,
+            self.confirmations,
+            Action(Kind.CHANGE_ROLE, role=body.role.value),
+            lambda: self.members.about(self.principal, body.session_id, body.username),
+        )
         self.write_json(
             await self.members.set_role(
                 self.principal, body.session_id, body.username, body.role, address=self.address
@@ -330,11 +353,12 @@ def handlers(
     members: Members,
     invitations: Invitations,
     feed: Feed,
+    confirmations: Confirmations,
 ) -> list[tuple[str, type[ApiHandler], dict[str, Any]]]:
     """Return the rules of these calls; the fixed names come before the ids."""
-    to_sessions = {"sessions": sessions}
-    to_members = {"members": members}
-    to_invitations = {"invitations": invitations}
+    to_sessions = {"sessions": sessions, "confirmations": confirmations}
+    to_members = {"members": members, "confirmations": confirmations}
+    to_invitations = {"invitations": invitations, "confirmations": confirmations}
     return [
         (url("sessions"), SessionListHandler, to_sessions),
         (url("sessions/invite"), InviteHandler, to_invitations),

@@ -18,11 +18,13 @@ from jupyter_collab_ai.errors import (
     InvitationUsed,
     NotFound,
 )
+from jupyter_collab_ai.grave import About
 from jupyter_collab_ai.ids import UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
 from jupyter_collab_ai.sessions.roles import Capability, Role
 from jupyter_collab_ai.sessions.service import Sessions
+from jupyter_collab_ai.storage import audit
 from jupyter_collab_ai.storage.database import Database, Tx
 
 #: How long an invitation can be accepted where nothing else is said, and at the most.
@@ -81,10 +83,7 @@ class Invitations:
             AlreadyMember: The account is a member.
             InvalidRequest: The username can't be one.
         """
-        name = None if username is None else username.casefold()
-        if name is not None and _USERNAME.fullmatch(name) is None:
-            sentence = "This can't be a username; leave it out to get a link for anybody."
-            raise InvalidRequest(sentence, errors=[FieldError("username", sentence)])
+        name = _folded(username)
         lifetime = DEFAULT_EXPIRY if expires_in is None else timedelta(seconds=expires_in)
         secret = secrets.token_urlsafe(SECRET_BYTES)
 
@@ -102,7 +101,7 @@ class Invitations:
                 max_uses=1 if name is not None or max_uses is None else max_uses,
                 uses=1 if joins else 0,
             )
-            store.note(
+            audit.note(
                 tx,
                 principal,
                 "member_added" if joins else "invited",
@@ -114,6 +113,21 @@ class Invitations:
             return Invited(made, None if joins else secret)
 
         return await self._sessions.change_in(principal, session_id, Capability.MANAGE, write)
+
+    async def about(self, principal: Principal, session_id: str, username: str | None) -> About:
+        """Return what a session and whoever is invited are called, for who may invite.
+
+        Raises:
+            NotFound, RoleRequired: ``principal`` may not.
+            InvalidRequest: The username can't be one.
+        """
+        name = _folded(username)
+        about = await self._sessions.about(principal, session_id)
+        if name is None:
+            return about
+        user = await self._database.read(lambda tx: store.user_named(tx, name))
+        shown = None if user is None else str(user.display_name)
+        return replace(about, username=name, display_name=shown)
 
     async def open(self, principal: Principal, session_id: str) -> list[dict[str, Any]]:
         """Return the invitations that can still be accepted.
@@ -142,7 +156,7 @@ class Invitations:
         def write(tx: Tx, session: store.Session) -> None:
             if not store.revoke_invitation(tx, session.id, invitation_id):
                 raise NotFound("There is no such invitation.")
-            store.note(
+            audit.note(
                 tx,
                 principal,
                 "invitation_revoked",
@@ -220,7 +234,7 @@ class Invitations:
             if not store.use_invitation(tx, invitation.id):
                 _require_usable(replace(invitation, uses=invitation.max_uses))
             store.put_member(tx, session.id, principal.user_id, invitation.role)
-            store.note(
+            audit.note(
                 tx,
                 principal,
                 "invitation_accepted",
@@ -233,6 +247,14 @@ class Invitations:
 
         session = await self._database.write(write, lock=store.LOCK)
         return await self._sessions.describe(principal, session)
+
+
+def _folded(username: str | None) -> str | None:
+    name = None if username is None else username.casefold()
+    if name is not None and _USERNAME.fullmatch(name) is None:
+        sentence = "This can't be a username; leave it out to get a link for anybody."
+        raise InvalidRequest(sentence, errors=[FieldError("username", sentence)])
+    return name
 
 
 def _join_by_name(tx: Tx, session: store.Session, username: str, role: Role) -> bool:

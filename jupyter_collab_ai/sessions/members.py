@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
 
 from jupyter_collab_ai.clock import rfc3339
 from jupyter_collab_ai.errors import LastOwner, NotFound
+from jupyter_collab_ai.grave import About
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
 from jupyter_collab_ai.sessions.ports import Presence
 from jupyter_collab_ai.sessions.roles import Capability, Role
 from jupyter_collab_ai.sessions.standings import Standings
+from jupyter_collab_ai.storage import audit
 from jupyter_collab_ai.storage.database import Database, Tx
 
 
@@ -44,6 +47,18 @@ class Members:
             for member in members
         ]
 
+    async def about(self, principal: Principal, session_id: str, username: str) -> About:
+        """Return what a session and one of its members are called, for who may change roles.
+
+        Raises:
+            NotFound, RoleRequired: ``principal`` may not, or there is no such member.
+        """
+        about = await self._standings.about(principal, session_id)
+        user, _ = await self._database.read(
+            lambda tx: _require_member(tx, SessionId(str(about.session_id)), username)
+        )
+        return replace(about, username=user.username, display_name=user.display_name)
+
     async def set_role(
         self,
         principal: Principal,
@@ -66,7 +81,7 @@ class Members:
                 _require_other_owner(tx, session.id, UserId(user.id))
             if current is not role:
                 store.put_member(tx, session.id, UserId(user.id), role)
-                store.note(
+                audit.note(
                     tx,
                     principal,
                     "role_changed",
@@ -96,7 +111,7 @@ class Members:
             if current is Role.OWNER:
                 _require_other_owner(tx, session.id, UserId(user.id))
             store.remove_member(tx, session.id, UserId(user.id))
-            store.note(
+            audit.note(
                 tx,
                 principal,
                 "member_left" if leaving else "member_removed",

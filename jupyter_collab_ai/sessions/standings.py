@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from jupyter_collab_ai.errors import NotFound
+from jupyter_collab_ai.grave import About
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
@@ -109,6 +110,15 @@ class Standings:
             return change(tx, session)
 
         return await self._database.write(write, lock=store.LOCK)
+
+    async def about(self, principal: Principal, session_id: str) -> About:
+        """Return what a session is called, for who may end it or give it away.
+
+        Raises:
+            NotFound, RoleRequired: ``principal`` may not.
+        """
+        session = await self.require_in(principal, session_id, Capability.MANAGE)
+        return About(session_id=session.id, session_name=session.name, path=session.path)
 
     async def visible_paths(self, principal: Principal) -> tuple[str, ...]:
         """Return the folders and files that ``principal`` may see, besides the ways to them."""

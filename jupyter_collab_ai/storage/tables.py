@@ -92,6 +92,26 @@ refresh_tokens = Table(
     Column("used_at", UtcDateTime),
 )
 
+#: What a person has to confirm, or has confirmed, until it is done.
+confirmations = Table(
+    "confirmations",
+    metadata,
+    #: SHA-256 of the id, in hexadecimal: what the id is bound to can't be told without it.
+    Column("hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("login_id", ForeignKey("logins.id", ondelete="CASCADE"), nullable=False),
+    #: HMAC-SHA-256 of the request, by the id; the request may hold passwords.
+    Column("digest", String(64), nullable=False),
+    #: What the page says, as JSON.
+    Column("action", JSON, nullable=False),
+    #: SHA-256 of what the form of the page that was shown last has to send.
+    Column("nonce_hash", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    #: Seconds since the epoch by the database's own clock.
+    Column("expires_at", Float(53), nullable=False, index=True),
+    Column("confirmed_at", UtcDateTime),
+)
+
 # ---------------------------------------------------------------- sessions
 
 sessions = Table(

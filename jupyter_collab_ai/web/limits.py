@@ -36,6 +36,11 @@ FAILED_LOGINS = Limit(
     RateLimitItemPerMinute(10),
     "Too many sign-ins with a wrong password; try again in a minute.",
 )
+CONFIRMATIONS = Limit(
+    "confirmations",
+    RateLimitItemPerMinute(30),
+    "Too many confirmations were asked for in your name; try again in a minute.",
+)
 CALLS = Limit(
     "calls",
     RateLimitItemPerSecond(200),

@@ -52,6 +52,11 @@ def parse_body(model: type[M], raw: bytes) -> M:
     return _validate(model, data, json_types=True)
 
 
+def is_cache_buster(name: str, values: list[bytes]) -> bool:
+    """Return whether a parameter is the time, which JupyterLab adds against caches."""
+    return name.isascii() and name.isdigit() and values == [b""]
+
+
 def parse_query(model: type[M], arguments: Mapping[str, list[bytes]]) -> M:
     """Turn the query of a request into ``model``; a parameter may be given once.
 
@@ -60,8 +65,7 @@ def parse_query(model: type[M], arguments: Mapping[str, list[bytes]]) -> M:
     """
     data: dict[str, str] = {}
     for name, values in arguments.items():
-        if name.isascii() and name.isdigit() and values == [b""]:
-            # JupyterLab adds the time to every call, so that no cache answers it.
+        if is_cache_buster(name, values):
             continue
         if len(values) > 1:
             raise _invalid([FieldError(name, "This may be given once only.")])

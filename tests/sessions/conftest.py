@@ -14,6 +14,7 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from sqlalchemy import insert, select, update
 
 from jupyter_collab_ai.clock import utcnow
+from jupyter_collab_ai.grave import Action
 from jupyter_collab_ai.ids import SessionId, UserId, new_id
 from jupyter_collab_ai.principal import Credential, Principal
 from jupyter_collab_ai.sessions import store
@@ -90,6 +91,25 @@ class Logins:
                 ended()
 
 
+class Confirmations:
+    """Writes down what it is asked for, and confirms nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[Action] = []
+
+    async def ask(
+        self,
+        principal: Principal,
+        request: bytes,
+        action: Action,
+        *,
+        given: str | None,
+        address: str,
+    ) -> str | None:
+        self.asked.append(action)
+        return "confirm-me"
+
+
 @dataclass
 class House:
     """One server's sessions, and what surrounds them."""
@@ -101,6 +121,7 @@ class House:
     moves: Moves = field(default_factory=Moves)
     logins: Logins = field(default_factory=Logins)
     hub: EventHub = field(default_factory=EventHub)
+    confirmations: Confirmations = field(default_factory=Confirmations)
 
     def __post_init__(self) -> None:
         manager = AsyncLargeFileManager(root_dir=str(self.root), delete_to_trash=False)

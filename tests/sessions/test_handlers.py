@@ -49,7 +49,10 @@ async def serve(house, jp_serverapp, jp_base_url):
         return f"{jp_base_url}collab-ai/{pattern}"
 
     jp_serverapp.web_app.add_handlers(
-        ".*$", handlers(url, house.sessions, house.members, house.invitations, house.feed)
+        ".*$",
+        handlers(
+            url, house.sessions, house.members, house.invitations, house.feed, house.confirmations
+        ),
     )
     PEOPLE.clear()
     for name in ("ada", "ben", "cleo"):
