@@ -12,12 +12,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pycrdt import Doc, Map
 from tornado.web import HTTPError
 
+from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound, StaleDocument
 from jupyter_collab_ai.rooms.content import (
     Content,
@@ -44,6 +45,9 @@ POLL = 1.0
 #: Seconds until a save that failed is tried again, at first and at the most.
 FIRST_RETRY = 1.0
 LAST_RETRY = 15.0
+#: Within so much of the time at which a file was last changed, that time does not prove that it
+#: is still the same: so coarse are the clocks of some file systems.
+COARSE = timedelta(seconds=2)
 #: Looks in a row that find no file before the document counts as deleted. Programs that
 #: replace a file may leave a gap.
 GONE_AFTER = 3
@@ -86,6 +90,10 @@ class Projection:
         self._poll = poll
         self._stamp: Stamp | None = None
         self._digest: str | None = None
+        #: When it was last made sure that the file has this digest.
+        self._checked: datetime | None = None
+        #: Somebody else has written the file right after us.
+        self._foreign = False
         self._newline = "\n"
         self._saved_seq = room.document.saved_seq
         self._saved_hash = room.document.saved_hash
@@ -195,11 +203,23 @@ class Projection:
         self._next_look = now + self._poll
         stamp = await self._files.stat(self._room.path)
         self._missing = 0
-        if stamp.last_modified != self._known_time():
+        if not await self._is_untouched(stamp):
             await self._take_in(await self._files.read(self._room.path, self._room.kind))
 
-    def _known_time(self) -> datetime | None:
-        return None if self._stamp is None else self._stamp.last_modified
+    async def _is_untouched(self, stamp: Stamp) -> bool:
+        """Tell whether the file is as it was last read or written."""
+        known = None if self._stamp is None else self._stamp.last_modified
+        if self._foreign or stamp.last_modified != known:
+            return False
+        if self._digest is None or known is None:
+            return True
+        if self._checked is not None and self._checked - known > COARSE:
+            return True
+        checked = utcnow()
+        if await self._files.digest(self._room.path, self._room.kind) != self._digest:
+            return False
+        self._checked = checked
+        return True
 
     async def _save(self) -> None:
         room = self._room
@@ -225,6 +245,7 @@ class Projection:
         # Without a digest the next look finds what somebody else wrote, and merges it.
         self._stamp = written.stamp
         self._digest = written.digest
+        self._checked, self._foreign = None, written.digest is None
         await self._note(written.digest, seq)
         self._retry = 0.0
         self._on_saved(True, None)
@@ -241,7 +262,7 @@ class Projection:
         self._missing = 0
         if not stamp.writable:
             raise InvalidRequest("The file is read-only on disk, so changes can't be saved to it.")
-        if stamp.last_modified == self._known_time():
+        if await self._is_untouched(stamp):
             return False
         await self._take_in(await self._files.read(self._room.path, self._room.kind))
         return True
@@ -261,6 +282,7 @@ class Projection:
             await self._compare(disk)
             self._digest = disk.digest
         self._stamp = disk.stamp
+        self._checked, self._foreign = None, False
 
     async def _compare(self, disk: OnDisk) -> None:
         if disk.digest == self._saved_hash:

@@ -139,6 +139,49 @@ async def test_the_same_bytes_written_again_change_nothing(house: House) -> None
     assert ada.room.seq == seq
 
 
+async def test_a_change_within_the_same_tick_of_the_clock_as_our_save(house: House) -> None:
+    """A program that is woken by our save may write so soon that the time is still the same."""
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    await ada.type("mine\n")
+    await _saved(ada)
+    await until(lambda: house.read("a.py") == LINES + "mine\n")
+    file = house.root / "a.py"
+    projection = house.rooms._open[ada.room.document.id].projection
+    async with projection._lock:
+        tick = file.stat().st_mtime_ns
+        house.write("a.py", LINES.replace("line 3\n", "LINE 3\n") + "mine\n")
+        os.utime(file, ns=(tick, tick))
+    await until(lambda: "LINE 3\n" in str(ada.text))
+
+
+@pytest.mark.parametrize("kind", ["a.py", "n.ipynb"])
+async def test_a_change_in_the_middle_of_our_save(
+    house: House, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    notebook = kind == "n.ipynb"
+    house.write(kind, nbformat.writes(_notebook(("a", "one"))) if notebook else "one\n")
+    ada = await house.client("ada", kind)
+    save = house.manager.save
+    file = house.root / kind
+
+    async def meet(model: Any, path: str) -> Any:
+        saved = await save(model, path)
+        monkeypatch.setattr(house.manager, "save", save)
+        tick = file.stat().st_mtime_ns
+        house.write(kind, house.read(kind).replace("one", "ONE"))
+        os.utime(file, ns=(tick, tick))
+        return saved
+
+    monkeypatch.setattr(house.manager, "save", meet)
+    if notebook:
+        await _type_in(ada, 0, " more")
+        await until(lambda: _cells(ada) == [("a", "ONE more")])
+    else:
+        await ada.type("more\n")
+        await until(lambda: str(ada.text) == "ONE\nmore\n")
+
+
 async def test_a_file_that_is_gone_ends_the_room_and_keeps_its_history(house: House) -> None:
     house.write("a.py", "x\n")
     ada = await house.client("ada", "a.py")
