@@ -57,7 +57,7 @@ def sqlite_url(path: Path) -> URL:
 def make_engine(url: URL, *, pool_size: int) -> Engine:
     """Create the engine for ``url`` with ``pool_size`` connections at the most."""
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, pool_size=pool_size, max_overflow=0)
+        engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -66,6 +66,8 @@ def make_engine(url: URL, *, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        # Errors reach the log, and parameters may be secrets.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
             "keepalives_idle": 10,

@@ -113,6 +113,9 @@ export interface ICollabClient {
   noteSignedOut(): void;
 }
 
+/** The header that says by which confirmation a grave action is asked for. */
+const CONFIRMATION = 'X-Collab-Confirmation';
+
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export class CollabClient implements ICollabClient {
@@ -284,13 +287,20 @@ export class CollabClient implements ICollabClient {
     body?: object,
     headers: Record<string, string> = {}
   ): Promise<Response> {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    const call = `${method} ${url} ${content ?? ''}`;
+    const confirmation = this._confirmations.get(call);
+    this._confirmations.delete(call);
     const response = await ServerConnection.makeRequest(
       url,
       {
         method,
         cache: 'no-store',
-        headers,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+        headers:
+          confirmation === undefined
+            ? headers
+            : { ...headers, [CONFIRMATION]: confirmation },
+        ...(content === undefined ? {} : { body: content })
       },
       this._settings
     );
@@ -300,6 +310,9 @@ export class CollabClient implements ICollabClient {
         response.statusText,
         await response.text()
       );
+      if (error.confirmation !== null) {
+        this._confirmations.set(call, error.confirmation.id);
+      }
       if (error.loginEnded) {
         this._setSignedIn(false);
       }
@@ -323,6 +336,8 @@ export class CollabClient implements ICollabClient {
     }
   }
 
+  /** What was asked to be confirmed, by the calls that ask for it once more. */
+  private readonly _confirmations = new Map<string, string>();
   private _signedIn = true;
   private readonly _signedInChanged = new Signal<this, boolean>(this);
 }

@@ -1,4 +1,4 @@
-import type { IErrorBody, IFieldError } from './types';
+import type { IConfirmation, IErrorBody, IFieldError } from './types';
 
 /**
  * The server refused a call; the message is one that a person can act on.
@@ -13,11 +13,18 @@ export class ApiError extends Error {
     this.name = 'ApiError';
     this.reason = body.reason ?? null;
     this.errors = body.errors ?? [];
+    this.confirmation = body.confirmation ?? null;
   }
 
   /** The fixed word for what went wrong; null where another part of the server answered. */
   readonly reason: string | null;
   readonly errors: readonly IFieldError[];
+
+  /**
+   * Where the person confirms what they have asked for; the same call then does it. Null where
+   * that is not what is missing.
+   */
+  readonly confirmation: IConfirmation | null;
 
   /**
    * Whether the caller is no longer signed in.
@@ -71,5 +78,20 @@ function parseBody(text: string): IErrorBody | null {
     'errors' in body && Array.isArray(body.errors)
       ? { errors: body.errors as IFieldError[] }
       : {};
-  return { message, ...reason, ...errors };
+  const confirmation =
+    'confirmation' in body && isConfirmation(body.confirmation)
+      ? { confirmation: body.confirmation }
+      : {};
+  return { message, ...reason, ...errors, ...confirmation };
+}
+
+function isConfirmation(value: unknown): value is IConfirmation {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'id' in value &&
+    typeof value.id === 'string' &&
+    'url' in value &&
+    typeof value.url === 'string'
+  );
 }

@@ -162,9 +162,18 @@ export interface IFieldError {
   readonly message: string;
 }
 
+/** Where a person confirms a grave action with their password. */
+export interface IConfirmation {
+  readonly id: string;
+  /** A page without scripts, to be opened by itself. */
+  readonly url: string;
+}
+
 export interface IErrorBody {
   readonly message: string;
   /** A fixed word; absent where the answer is not from this package. */
   readonly reason?: string;
   readonly errors?: readonly IFieldError[];
+  /** With the reason `confirmation_required`. */
+  readonly confirmation?: IConfirmation;
 }

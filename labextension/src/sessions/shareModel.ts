@@ -1,6 +1,7 @@
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { ICollabClient } from '../api/client';
+import { ApiError } from '../api/errors';
 import type { IInvitation, IMember, ISession, Role } from '../api/types';
 import { findSession, nameOf } from './find';
 
@@ -52,6 +53,19 @@ export class ShareModel extends VDomModel {
   /** What was done at last. */
   get done(): string | null {
     return this._done;
+  }
+
+  /** Where the person has to confirm what they asked for; null where nothing waits for that. */
+  get confirmation(): string | null {
+    return this._confirmation;
+  }
+
+  /** Ask once more for what had to be confirmed. */
+  async confirmed(): Promise<void> {
+    const work = this._waiting;
+    if (work !== null) {
+      await this._do(work);
+    }
   }
 
   get busy(): boolean {
@@ -146,12 +160,17 @@ export class ShareModel extends VDomModel {
     this._busy = true;
     this._error = null;
     this._done = null;
+    this._confirmation = this._waiting = null;
     this.stateChanged.emit();
     try {
       await work();
       await this._read();
     } catch (error) {
       this._error = error instanceof Error ? error.message : String(error);
+      if (error instanceof ApiError && error.confirmation !== null) {
+        this._confirmation = error.confirmation.url;
+        this._waiting = work;
+      }
     } finally {
       this._busy = false;
       this._tell();
@@ -224,5 +243,7 @@ export class ShareModel extends VDomModel {
   private _error: string | null = null;
   private _done: string | null = null;
   private _busy = false;
+  private _confirmation: string | null = null;
+  private _waiting: (() => Promise<void>) | null = null;
   private _events: EventSource | null = null;
 }

@@ -54,6 +54,23 @@ class ShareView extends VDomRenderer<ShareModel> {
         {model.error !== null && (
           <p role="alert" className="jp-CollabAI-problem">
             {model.error}
+            {model.confirmation !== null && (
+              <span className="jp-CollabAI-row">
+                <a href={model.confirmation} target="_blank" rel="noopener">
+                  {trans.__('Confirm with my password')}
+                </a>
+                <button
+                  type="button"
+                  className="jp-Button jp-mod-styled jp-mod-small"
+                  disabled={model.busy}
+                  onClick={() => {
+                    void model.confirmed();
+                  }}
+                >
+                  {trans.__('I have confirmed it')}
+                </button>
+              </span>
+            )}
           </p>
         )}
         {model.session !== undefined && model.manages && (
