@@ -1,0 +1,125 @@
+"""Pure functions of the JupyterLab extension, run in Node.js as they were compiled."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_collab_ai.ai.locations import Lines, Position
+from tests.support.node import Node
+
+COMPILED = Path(__file__).parents[2] / "labextension" / "lib"
+ALPHABET = ("a", " ", "é", "\n", "\n\n", "漢", "👩‍💻", "𝒳", "\t", "e\u0301", "\u2028", "\r")
+
+
+class Functions:
+    """Calls functions, many in one process."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __call__(self, calls: list[dict[str, Any]]) -> list[Any]:
+        lines = "".join(json.dumps(call) + "\n" for call in calls)
+        out = self._node.run("pure.mjs", str(COMPILED), stdin=lines)
+        return [json.loads(line) for line in out.split("\n") if line]
+
+
+@pytest.fixture
+def functions(node: Node) -> Functions:
+    """The functions, by their calls."""
+    assert COMPILED.exists(), "Build the extension first: pip install -e ."
+    return Functions(node)
+
+
+def _texts(count: int) -> list[str]:
+    rng = random.Random(7)
+    return ["".join(rng.choices(ALPHABET, k=rng.randrange(40))) for _ in range(count)]
+
+
+def _units(text: str) -> int:
+    """Return how many UTF-16 units a text has, in which JavaScript counts."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def test_positions_are_those_of_the_server(functions: Functions) -> None:
+    expected: list[tuple[int, Position]] = []
+    calls: list[dict[str, Any]] = []
+    for text in _texts(60):
+        for offset in range(len(text) + 1):
+            position = Lines(text).position(offset)
+            units = _units(text[:offset])
+            expected.append((units, position))
+            place = {"line": position.line, "column": position.column}
+            calls.append({"call": "offset", "text": text, "position": place})
+            calls.append({"call": "position", "text": text, "offset": units})
+    answers = functions(calls)
+    assert len(answers) == len(calls) > 1000
+    for (units, position), offset, back in zip(expected, answers[::2], answers[1::2], strict=True):
+        assert offset == units
+        assert back == {"line": position.line, "column": position.column}
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "offset"), [(1, 99, 2), (2, 1, 3), (2, 99, 5), (9, 1, 5), (2, 2, 4)]
+)
+def test_a_position_outside_is_moved_to_the_nearest_place(
+    functions: Functions, line: int, column: int, offset: int
+) -> None:
+    position = {"line": line, "column": column}
+    assert functions([{"call": "offset", "text": "ab\ncd", "position": position}]) == [offset]
+
+
+def test_own_text_is_what_was_typed_since_and_still_stands(functions: Functions) -> None:
+    before = ["other", 0, "shared text", 0]
+    since = 2
+    cases = [
+        ([before, ["mine", 0, "old ", 0], ["mine", 4, "new ", 0]], "new "),
+        # What somebody else typed in between is not one's own.
+        ([before, ["mine", 0, "x", 0], ["mine", 1, "ab", 0], ["other", 2, "THEIRS", 0]], "a\nb"),
+        # What was deleted again does not come back.
+        ([before, ["mine", 0, "x", 0], ["mine", 1, "abc", 0], ["mine", 2, "", 1]], "a\nc"),
+        # What goes on where one has typed before is cut off from that.
+        ([before, ["mine", 0, "old", 0], ["mine", 3, "new", 0]], "new"),
+        ([before, ["mine", 0, "old", 0], ["other", 0, "theirs", 0]], ""),
+        ([before, ["mine", 0, "old", 0], ["mine", 1, "👩‍💻", 0]], "👩‍💻"),
+    ]
+    answers = functions([{"call": "own", "edits": e, "since": since} for e, _ in cases])
+    assert answers == [text for _, text in cases]
+
+
+def test_an_anchor_moves_with_its_text(functions: Functions) -> None:
+    def ask(start: int, end: int, *edits: list[Any]) -> dict[str, Any]:
+        return {"call": "anchor", "text": "one two three", "from": start, "to": end, "edits": edits}
+
+    def at(start: int, end: int, intact: bool) -> dict[str, Any]:
+        return {"range": {"from": start, "to": end}, "intact": intact}
+
+    cases = [
+        (ask(4, 7), at(4, 7, True)),
+        (ask(4, 7, [0, "zero ", 0]), at(9, 12, True)),
+        # What is typed at its edges stays out.
+        (ask(4, 7, [4, "X", 0]), at(5, 8, True)),
+        (ask(4, 7, [7, "X", 0]), at(4, 7, True)),
+        (ask(4, 7, [5, "X", 0]), at(4, 8, False)),
+        (ask(4, 7, [4, "", 3]), at(4, 4, False)),
+        (ask(13, 13), at(13, 13, True)),
+        (ask(0, 0, [5, "X", 0]), at(0, 0, True)),
+    ]
+    assert functions([call for call, _ in cases]) == [answer for _, answer in cases]
+
+
+def test_the_last_event_of_a_stream_is_what_it_came_to(functions: Functions) -> None:
+    stream = 'event: lock\ndata: {"a": 1}\n\n: keep-alive\n\nevent: done\ndata: {"b": 2}\n\n'
+    calls = [{"call": "lastEvent", "stream": each} for each in (stream, stream + ": x\n\n", "")]
+    done = {"event": "done", "data": '{"b": 2}'}
+    assert functions(calls) == [done, done, {"event": "", "data": ""}]
+
+
+def test_frames_that_are_not_known_are_none(functions: Functions) -> None:
+    texts = ['{"type":"saved","seq":3}', '{"type":"new"}', "[]", "null", "{", '"hello"', "{}"]
+    answers = functions([{"call": "frame", "text": text} for text in texts])
+    assert answers == [{"type": "saved", "seq": 3}, *[None] * 6]
