@@ -29,7 +29,7 @@ from jupyter_collab_ai.rooms.documents import require_kind
 from jupyter_collab_ai.rooms.lobby import LOBBY_ID, Lobby
 from jupyter_collab_ai.rooms.ports import Right, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
-from jupyter_collab_ai.rooms.sockets import Outbox, Socket
+from jupyter_collab_ai.rooms.sockets import Outbox, Socket, retrieve
 from jupyter_collab_ai.web.errors import status_of
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body
@@ -205,7 +205,9 @@ class RoomSocket(Socket):
     def finish_with(self, ending: Ending, sentence: str | None = None) -> None:
         """Close; the page is told why first, as its close codes are too few to say it."""
         with contextlib.suppress(WebSocketClosedError):
-            self.write_message(protocol.raw(end_frame(ending, sentence)), binary=True)
+            told = self.write_message(protocol.raw(end_frame(ending, sentence)), binary=True)
+            # Where the page has gone already, that is found out later.
+            told.add_done_callback(retrieve)
         super().finish_with(ending, sentence)
 
     def close_frame(self, ending: Ending, sentence: str | None) -> CloseFrame:

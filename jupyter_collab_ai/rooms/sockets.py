@@ -103,7 +103,7 @@ class Outbox:
             return
         if done:
             # Nobody waits for this future; an error in it shows as the end of the connection.
-            written.add_done_callback(_retrieve)
+            written.add_done_callback(retrieve)
             return
         self._writing = True
         written.add_done_callback(self._written)
@@ -130,7 +130,8 @@ class Outbox:
         return stream
 
 
-def _retrieve(future: asyncio.Future[None]) -> None:
+def retrieve(future: asyncio.Future[None]) -> None:
+    """Look at what came of writing, for the sake of asyncio, which complains otherwise."""
     if not future.cancelled():
         future.exception()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
+from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.upstream import check
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.storage.database import Database
@@ -249,6 +251,23 @@ async def test_text_frames_and_garbage(server: Server, root: Path) -> None:
     await asyncio.sleep(0)
     assert (await server.ws("ada", "a.py")).synced
     assert not eve.closed
+
+
+async def test_an_end_that_a_page_can_not_be_told_of_any_more(server: Server, root: Path) -> None:
+    (root / "a.py").write_text("x\n")
+    server.people.rights["ada"] = EDITOR
+    room = f"text:file:{server.file_ids.id_of('a.py')}"
+    ada = await server.lab("ada", room)
+    (connection,) = server.rooms.all()[0].connections
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, said: complaints.append(said))
+    handler = connection._transport._handler  # type: ignore[attr-defined]
+    handler.ws_connection.stream.close()
+    handler.finish_with(Ending.STOPPING)
+    await until(lambda: ada.closed)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not complaints
 
 
 async def test_jupyterlabs_request_to_save(server: Server, root: Path) -> None:
