@@ -30,7 +30,13 @@ SETTLE = 45.0
 FILE = 15.0
 
 #: What the server may never write into its log.
-_COMPLAINTS = ("A room has failed", "Uncaught exception", "could not be opened", "never retrieved")
+_COMPLAINTS = (
+    "A room has failed",
+    "Saving a document failed",
+    "Uncaught exception",
+    "could not be opened",
+    "never retrieved",
+)
 
 _BEGINS = re.compile(r"\[[A-Z] \d{4}-")
 
@@ -45,6 +51,11 @@ async def play(plan: Plan, world: World) -> list[str]:
     await world.start()
     await world.log_in_again()
     logged = len(world.server.log)
+    wrong = await _play(plan, world)
+    return wrong + _complaints(world.server.log[logged:])
+
+
+async def _play(plan: Plan, world: World) -> list[str]:
     async with world.node() as host:
         player = Player(plan, world, host)
         await player.prepare()
@@ -54,12 +65,10 @@ async def play(plan: Plan, world: World) -> list[str]:
                     await player.do(step)
                 except NotAtRest as error:
                     return [f"step {number} {step['op']}: {error}", *player.ledger.faults]
-            wrong = await player.rest()
+            return await player.rest()
         finally:
             world.unlock()
             await player.close()
-    new = world.server.log[logged:]
-    return wrong + _complaints(new)
 
 
 def _complaints(log: str) -> list[str]:
@@ -249,19 +258,26 @@ class Player:
         if not copies or not self.world.server.running:
             return None
         await self._quiet("everybody to be in step", copies)
+        # Meanwhile somebody may have been refused.
+        witness = next((copy for copy in copies if not copy.account.refused), None)
+        if witness is None:
+            return None
 
         async def saved() -> str | None:
-            return await self._unsaved(document, copies[0])
+            return await self._unsaved(document, witness)
 
         await _until(saved, "the file to hold the document", FILE)
-        return copies[0]
+        return witness
 
     async def _unsaved(self, document: str, copy: Copy) -> str | None:
         """Tell how the file differs from what a client holds."""
-        content = _plain((await copy.state()).content)
+        state = await copy.state()
+        content = _plain(state.content)
         held = _held(document, self._file(document).read_text())
         wanted = content if document == "text" else [_of_file(cell) for cell in content]
-        return None if wanted == held else _shown(wanted, held)
+        if wanted == held:
+            return None
+        return f"{copy.account.name}, {_brief(copy, state)}: {_shown(wanted, held)}"
 
     def _file(self, document: str) -> Path:
         return self.world.server.root / self.sessions[document]["path"]
