@@ -236,6 +236,36 @@ async def test_share_is_in_all_places_where_people_look_for_it(
     assert not people.faults
 
 
+async def test_who_makes_somebody_an_owner_confirms_it_on_a_page_without_scripts(
+    lab: LabServer, people: People
+) -> None:
+    _, link = share(lab, "shop/demo.py", "editor")
+    owner, ben = await people.come("owner"), await people.come("ben")
+    await ben.follow(link)
+    await owner.start_jupyterlab("shop/demo.py")
+    await owner.press("share")
+    await owner.page.get_by_label("Role of Ben").select_option("owner")
+    await owner.appears("This has to be confirmed with your password")
+    # Without the password nothing happens.
+    await owner.button("I have confirmed it").click()
+    await owner.appears("This has to be confirmed with your password")
+    await expect(owner.page.get_by_label("Role of Ben")).to_have_value("editor")
+
+    async with owner.page.context.expect_page() as opened:
+        await owner.page.get_by_text("Confirm with my password").click()
+    page = await opened.value
+    await expect(page.get_by_text("Ben").first).to_be_visible()
+    await page.locator("input[type=password]").fill(lab.token)
+    await page.get_by_role("button").first.click()
+    await expect(page.get_by_text(re.compile("confirmed", re.I)).first).to_be_visible()
+    await page.close()
+    await owner.button("I have confirmed it").click()
+    await expect(owner.page.get_by_label("Role of Ben")).to_have_value("owner", timeout=PATIENCE)
+    await owner.disappears("This has to be confirmed")
+    await owner.accept()
+    assert not people.faults
+
+
 async def test_notebook_7_shows_the_same(lab: LabServer, people: People) -> None:
     session, link = share(lab, "shop/sales.ipynb", "editor", None)
     ben = await people.come("ben")
