@@ -262,8 +262,11 @@ async def test_an_end_that_a_page_can_not_be_told_of_any_more(server: Server, ro
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, said: complaints.append(said))
     handler = connection._transport._handler  # type: ignore[attr-defined]
-    handler.ws_connection.stream.close()
+    stream = handler.ws_connection.stream
+    # More than the kernel takes at once, so that what follows has to wait.
+    stream.write(bytes(64 * 2**20)).add_done_callback(lambda written: written.exception())
     handler.finish_with(Ending.STOPPING)
+    stream.close()
     await until(lambda: ada.closed)
     await asyncio.sleep(0)
     gc.collect()
