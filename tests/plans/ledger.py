@@ -15,6 +15,9 @@ from typing import Any
 
 from tests.plans.generate import is_followed
 
+#: Who has written what a document holds at first.
+THE_FILE = "the file"
+
 #: Where text is: in which cell; "" for a text document.
 Parts = list[tuple[str, str]]
 
@@ -235,6 +238,10 @@ class Ledger:
         must_go: set[str] = set()
         gone: set[str] = set()
         homes: dict[str, set[str]] = defaultdict(set)
+        # The server gives a new id to a cell that has another's: then it may be any that went.
+        named = {"", *self._first_cells(document)}
+        for edit in self.edits[document]:
+            named.update(edit.added)
         for edit in self.edits[document]:
             if edit.fate is Fate.REFUSED:
                 continue
@@ -253,11 +260,23 @@ class Ledger:
         for character, count in most.items():
             if count == 1 and character in must_go:
                 bounds[character] = (0, 0)
-            elif character in may_go or homes[character] & gone:
+            elif (
+                character in may_go
+                or homes[character] & gone
+                or (gone and not homes[character] <= named)
+            ):
                 bounds[character] = (0, count)
             else:
                 bounds[character] = (least[character], count)
         return bounds
+
+    def _first_cells(self, document: str) -> set[str]:
+        return {
+            container
+            for edit in self.edits[document]
+            if edit.who == THE_FILE
+            for container, _ in edit.inserted
+        }
 
     def _story(self, document: str, character: str) -> str:
         told = []

@@ -22,7 +22,7 @@ from jupyter_collab_ai.storage.database import Tx
 from jupyter_collab_ai.storage.tables import documents
 from tests.plans.copies import Copy, NodeCopy, NodeHost, PythonCopy, State
 from tests.plans.generate import DOCUMENTS, PEOPLE, Plan, Step
-from tests.plans.ledger import Account, Edit, Ledger
+from tests.plans.ledger import THE_FILE, Account, Edit, Ledger
 from tests.plans.world import World
 
 #: Seconds in which everything comes to rest, and in which the file then follows.
@@ -106,9 +106,9 @@ class Player:
                 role = "editor" if person else "owner"
                 self.members[person, document] = role
                 self.ledger.roles.set(person, document, role)
-        self.ledger.by_disk("text", Edit("the file", [("", self.plan.text)]), certain=True)
+        self.ledger.by_disk("text", Edit(THE_FILE, [("", self.plan.text)]), certain=True)
         cells = [(cell["id"], cell["source"]) for cell in self.plan.cells]
-        self.ledger.by_disk("notebook", Edit("the file", cells), certain=True)
+        self.ledger.by_disk("notebook", Edit(THE_FILE, cells), certain=True)
         self.copies = [
             await self._copy(number, client) for number, client in enumerate(self.plan.clients)
         ]

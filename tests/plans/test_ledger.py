@@ -148,6 +148,19 @@ def test_what_was_typed_into_a_cell_that_others_delete_may_go():
     assert all(edit.fate is Fate.ACKNOWLEDGED for edit in ledger.edits["text"])
 
 
+def test_a_cell_that_the_server_named_anew_may_go_under_its_old_name():
+    ledger, account = _ledger()
+    account.connection()
+    account.typed(_done() | {"inserted": [("cell", B)], "added": ["cell"]}, 1)
+    account.typed(_done() | {"inserted": [("named by the server", A)]}, 2)
+    account.saved(2)
+    assert _wrong(ledger, B)
+    account.typed(_done() | {"gone": ["other"], "added": ["other"]}, 3)
+    account.saved(3)
+    assert not _wrong(ledger, B)
+    assert _wrong(ledger, A)
+
+
 def test_a_seed_always_gives_the_same_plan():
     plan = generate(7, 120)
     assert plan == generate(7, 120)

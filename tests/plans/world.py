@@ -133,6 +133,8 @@ class World:
 
         def freeze() -> bool:
             os.kill(pid, signal.SIGSTOP)
+            # Its threads may run on for a moment, and one of them may write.
+            os.waitid(os.P_PID, pid, os.WSTOPPED)
             if not any(self.server.root.rglob(".~*")):
                 return True
             os.kill(pid, signal.SIGCONT)
