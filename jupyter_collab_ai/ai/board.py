@@ -77,9 +77,15 @@ class LockBoard:
 
     # ------------------------------------------------------------ what stands
 
-    async def of_session(self, session_id: SessionId) -> list[dict[str, Any]]:
-        """Return the locks in a session, the oldest first."""
-        return await self._all(await self._leases.of_session(session_id))
+    async def of_session(
+        self, session_id: SessionId, path: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the locks in a session, or in its document at ``path``, the oldest first."""
+        standing = await self._leases.of_session(session_id)
+        if path is not None:
+            there = {lease.id for lease in await self._leases.at(path)}
+            standing = [lease for lease in standing if lease.id in there]
+        return await self._all(standing)
 
     async def current(self, session_id: SessionId) -> dict[str, Any] | None:
         """Return the newest lock in a session, or None."""
@@ -126,16 +132,15 @@ class LockBoard:
                 "since": rfc3339(lease.since),
                 "expires_at": rfc3339(lease.expires_at),
             }
-            path, location = await self._place(lease)
-            if path is not None:
-                lock["path"] = path
+            location = await self._location(lease)
             if location is not None:
                 lock["location"] = location
             locks.append(lock)
         return locks
 
-    async def _place(self, lease: Lease) -> tuple[str | None, dict[str, Any] | None]:
-        """Return the path of a lock's document, and where it is in there."""
+    async def _location(self, lease: Lease) -> dict[str, Any] | None:
+        if lease.scope is ScopeKind.DOCUMENT:
+            return None
 
         def look(view: View) -> dict[str, Any] | None:
             scope = scope_of_lease(view, lease)
@@ -143,16 +148,15 @@ class LockBoard:
             return None if location is None else location.as_json()
 
         documents = self._documents()
-        path = None
         try:
             path = await documents.path_of(lease.document_id)
-            if path is None or lease.scope is ScopeKind.DOCUMENT:
-                return path, None
+            if path is None:
+                return None
             async with documents.hold(path) as document:
-                return path, await document.look(look)
+                return await document.look(look)
         except CollabError:
             # A document that can't be opened now has a lock all the same.
-            return path, None
+            return None
 
     # ------------------------------------------------------------ telling of it
 
@@ -191,4 +195,5 @@ class LockBoard:
         elif lease.session_id is not None and lock_id not in self._told:
             lock = await self.describe(lease)
             self._told[lock_id] = lease.session_id
-            self._events.publish(lease.session_id, "lock", lock)
+            path = await self._documents().path_of(lease.document_id)
+            self._events.publish(lease.session_id, "lock", {**lock, "path": path})

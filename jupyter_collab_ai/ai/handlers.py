@@ -92,6 +92,12 @@ class NoQuery(Query):
     """A call that takes no parameters."""
 
 
+class LocksQuery(Query):
+    """Of which document of a folder the locks are wanted; of all without it."""
+
+    path: str | None = None
+
+
 class ListQuery(Query):
     """Which operations are wanted."""
 
@@ -299,8 +305,9 @@ class LocksHandler(AiHandler):
 
     async def get(self, session_id: str) -> None:
         """List the locks that stand."""
-        self.read_query(NoQuery)
-        self.write_json({"items": await self.operations.locks(self.principal, session_id)})
+        query = self.read_query(LocksQuery)
+        locks = await self.operations.locks(self.principal, session_id, query.path)
+        self.write_json({"items": locks})
 
 
 class LockHandler(AiHandler):

@@ -16,7 +16,7 @@ from jupyter_collab_ai.ai.generator import Generator
 from jupyter_collab_ai.ai.guard import Guard
 from jupyter_collab_ai.ai.model import Model
 from jupyter_collab_ai.ai.ports import Events, LiveDocuments
-from jupyter_collab_ai.ai.reach import invalid
+from jupyter_collab_ai.ai.reach import invalid, reach
 from jupyter_collab_ai.ai.runner import Runner
 from jupyter_collab_ai.ai.store import Kind, Operation, State
 from jupyter_collab_ai.errors import NotFound, StaleDocument
@@ -160,14 +160,20 @@ class Operations:
         if (operation.result or {}).get("applied"):
             raise NotFound("The operation has ended already; its result can be taken back.")
 
-    async def locks(self, principal: Principal, session_id: str) -> list[dict[str, Any]]:
-        """Return the locks that stand in a session.
+    async def locks(
+        self, principal: Principal, session_id: str, path: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the locks that stand in a session, or in one document of a folder's.
 
         Raises:
             NotFound: There is no such session for who asks.
+            InvalidRequest: The session is one file, or the path is not canonical.
         """
-        session, _ = await self._sessions.standing_in(principal, session_id)
-        return await self._board.of_session(session.id)
+        if path is None:
+            session, _ = await self._sessions.standing_in(principal, session_id)
+            return await self._board.of_session(session.id)
+        session, full = await reach(self._sessions, principal, session_id, path, Capability.SEE)
+        return await self._board.of_session(session.id, full)
 
     async def break_lock(self, principal: Principal, session_id: str, lock_id: str) -> None:
         """Break a lock, which cancels its operation.

@@ -109,6 +109,21 @@ async def test_a_lock_is_shown_to_everybody(
         assert of_session["id"] == lock["id"]
 
 
+async def test_of_a_folder_the_locks_of_one_file_can_be_asked_for(
+    waiting: Waiting, ada: Person
+) -> None:
+    session = ada("POST", "sessions", body={"name": "lib", "type": "directory"}).ok(201)
+    for name in ("one.py", "two.py"):
+        model = {"type": "file", "format": "text", "content": TEXT}
+        ada.jupyter("PUT", f"api/contents/{session['path']}/{name}", body=model).ok(201)
+    _, lock = await waiting(ada, session, path="one.py")
+    url = f"sessions/{session['id']}/locks"
+    (found,) = ada("GET", url, query={"path": "one.py"}).ok()["items"]
+    assert found["id"] == lock["id"]
+    assert ada("GET", url, query={"path": "two.py"}).ok()["items"] == []
+    assert ada("GET", url, query={"path": "../one.py"}).status == 400
+
+
 async def test_what_overlaps_is_locked(
     waiting: Waiting, ada: Person, ben: Person, shared: dict[str, Any]
 ) -> None:

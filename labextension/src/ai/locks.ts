@@ -4,6 +4,7 @@ import type { ICollabClient } from '../api/client';
 import type { ILock } from '../api/types';
 import type { ILiveDocument } from '../documents/liveDocument';
 import type { ILiveDocuments } from '../documents/tokens';
+import { referenceTo } from '../sessions/find';
 import { Anchor, rangeOf } from './positions';
 import { textOf } from './texts';
 
@@ -100,16 +101,16 @@ export class Locks {
     }
     let locks: readonly ILock[];
     try {
-      locks = await this._client.locks(session);
+      locks = await this._client.locks(
+        referenceTo(await this._client.session(session), document.path)
+      );
     } catch {
       return; // The next connection reads them again.
     }
     if (!document.isDisposed && document.session === session) {
       this._set(
         document,
-        locks
-          .filter(({ path }) => !path || path === document.path)
-          .map(lock => this._place(document, lock))
+        locks.map(lock => this._place(document, lock))
       );
     }
   }

@@ -99,7 +99,8 @@ export interface ICollabClient {
   cancelOperation(operation: string): Promise<void>;
   applyOperation(operation: string): Promise<IGeneration>;
   undoOperation(operation: string): Promise<IGeneration>;
-  locks(id: string): Promise<readonly ILock[]>;
+  /** Return the AI locks that stand in a document. */
+  locks(reference: IDocumentReference): Promise<readonly ILock[]>;
   breakLock(id: string, lock: string): Promise<void>;
 
   /** Ask JupyterLab's own endpoint how to open a document. */
@@ -208,8 +209,14 @@ export class CollabClient implements ICollabClient {
     return this._json('POST', ['ai', 'operations', operation, 'undo']);
   }
 
-  async locks(id: string): Promise<readonly ILock[]> {
-    return this._items<ILock>(['sessions', id, 'locks']);
+  async locks({
+    session_id: id,
+    path
+  }: IDocumentReference): Promise<readonly ILock[]> {
+    return this._items<ILock>(
+      ['sessions', id, 'locks'],
+      path === undefined ? undefined : new URLSearchParams({ path })
+    );
   }
 
   async breakLock(id: string, lock: string): Promise<void> {
@@ -253,8 +260,17 @@ export class CollabClient implements ICollabClient {
     throw toApiError(event === 'error' ? 500 : 502, '', data);
   }
 
-  private async _items<T>(path: readonly string[]): Promise<readonly T[]> {
-    return (await this._json<{ items: readonly T[] }>('GET', path)).items;
+  private async _items<T>(
+    path: readonly string[],
+    query?: URLSearchParams
+  ): Promise<readonly T[]> {
+    const answer = await this._json<{ items: readonly T[] }>(
+      'GET',
+      path,
+      undefined,
+      query
+    );
+    return answer.items;
   }
 
   private async _json<T>(

@@ -146,7 +146,6 @@ export interface ILock {
   readonly location?: ILocation | null;
   readonly holder: IUser;
   readonly operation: string;
-  readonly path?: string | null;
   readonly since: string;
   readonly expires_at: string;
 }
