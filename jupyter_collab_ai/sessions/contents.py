@@ -86,7 +86,13 @@ class JupyterContents:
         await self._make_folders(ancestors(path)[1:])
         if await self.kind(path) is not None:
             raise PathExists(_TAKEN)
-        await ensure_async(self._manager.save(prepared, path))
+        try:
+            await ensure_async(self._manager.save(prepared, path))
+        except HTTPError:
+            # Somebody else may have made the folder at this very moment.
+            if prepared["type"] != "directory" or await self.kind(path) is None:
+                raise
+            raise PathExists(_TAKEN) from None
 
     async def move(self, old: str, new: str) -> None:
         """Move a file or folder; folders above the new path are made.
@@ -139,7 +145,11 @@ class JupyterContents:
         for folder in reversed(folders):
             found = await self.kind(folder)
             if found is None:
-                await ensure_async(self._manager.save({"type": "directory"}, folder))
+                try:
+                    await ensure_async(self._manager.save({"type": "directory"}, folder))
+                except HTTPError:
+                    if await self.kind(folder) != "directory":
+                        raise
             elif found != "directory":
                 raise PathExists(_UNDER_FILE)
 

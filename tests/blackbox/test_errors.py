@@ -52,7 +52,8 @@ WITH_BODY = [
 GUARDED = [
     (method, path)
     for method, path, operation in operations()
-    if operation.get("security") != [] and "101" not in operation["responses"]
+    # Neither WebSockets, which tell by a close code, nor pages, which lead to the login.
+    if operation.get("security") != [] and not {"101", "302"} & operation["responses"].keys()
 ]
 
 

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from jupyter_server.utils import ensure_async
+from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import DocumentTooLarge, InvalidRequest, NotFound, PathExists
 from jupyter_collab_ai.sessions.contents import MAX_CONTENT, JupyterContents, new_model
@@ -209,3 +211,25 @@ async def test_a_path_through_a_link_is_refused(contents, root, tmp_path):
         assert str(tmp_path) not in caught.value.message
     for path in ("data", "data/x.py", "nowhere/at/all.py"):
         await contents.require_plain(path)
+
+
+async def test_a_folder_that_somebody_makes_at_the_same_moment_is_taken(
+    contents, manager, monkeypatch
+):
+    save = manager.save
+
+    async def save_second(model, path):
+        done = await ensure_async(save(model, path))
+        if path == "a/b":
+            # What Jupyter's manager says where the folder comes between its look and its making.
+            raise HTTPError(500, "File exists")
+        return done
+
+    monkeypatch.setattr(manager, "save", save_second)
+    folder = await contents.prepare("directory", None)
+    with pytest.raises(PathExists):
+        await contents.create("a/b", folder)
+    # Where it is only on the way, it does not matter who has made it.
+    await contents.delete("a/b")
+    await contents.create("a/b/c.py", await contents.prepare("file", "text\n"))
+    assert await contents.kind("a/b/c.py") == "file"
