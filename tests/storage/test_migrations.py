@@ -112,6 +112,28 @@ def test_the_first_migration_can_be_taken_back(engine, monkeypatch):
     assert set(inspect(engine).get_table_names()) <= {VERSION_TABLE}
 
 
+def test_a_database_of_the_first_schema_keeps_what_it_has(engine):
+    from alembic import command
+
+    from jupyter_collab_ai.storage import migrate as module
+
+    config = module._config()
+    with engine.connect().execution_options(collab_write=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO users (id, username, display_name, color, created_at) "
+                "VALUES ('u1', 'ada', 'Ada', '#000000', '2026-01-01 00:00:00')"
+            )
+        )
+    assert "confirmations" not in inspect(engine).get_table_names()
+    migrate(engine)
+    assert "confirmations" in inspect(engine).get_table_names()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT username FROM users")).scalars().all() == ["ada"]
+
+
 def test_the_migrations_are_in_the_package():
     from importlib.resources import files
 
