@@ -134,6 +134,25 @@ def test_a_database_of_the_first_schema_keeps_what_it_has(engine):
         assert connection.execute(text("SELECT username FROM users")).scalars().all() == ["ada"]
 
 
+def test_a_first_schema_without_former_usernames_is_completed(engine):
+    from alembic import command
+
+    from jupyter_collab_ai.storage import migrate as module
+
+    config = module._config()
+    with engine.connect().execution_options(collab_write=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        # That table came into the first schema when databases of it were in use already.
+        connection.execute(text("DROP TABLE former_usernames"))
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
 def test_the_migrations_are_in_the_package():
     from importlib.resources import files
 

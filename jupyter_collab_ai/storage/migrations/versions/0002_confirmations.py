@@ -13,6 +13,14 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema from the revision before to this one."""
+    # Revision 0001 got this table late: databases that were made before have none.
+    op.create_table(
+        "former_usernames",
+        sa.Column("username", sa.String(length=64), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("username", name=op.f("pk_former_usernames")),
+        if_not_exists=True,
+    )
     op.create_table(
         "confirmations",
         sa.Column("hash", sa.String(length=64), nullable=False),
