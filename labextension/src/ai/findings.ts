@@ -28,7 +28,7 @@ export interface IReview {
  */
 export class Findings {
   constructor(documents: ILiveDocuments) {
-    const follow = (document: ILiveDocument): void => {
+    documents.each(document => {
       document.happened.connect((_, { event, data }) => {
         if (event === 'finding' && Array.isArray(data.findings)) {
           this.set(
@@ -54,12 +54,6 @@ export class Findings {
         ydoc.off('update', onUpdate);
         this._reviews.delete(document);
       });
-    };
-    for (const document of documents) {
-      follow(document);
-    }
-    documents.added.connect((_, document) => {
-      follow(document);
     });
   }
 
@@ -108,12 +102,6 @@ export class Findings {
         ...review,
         findings: review.findings.filter(({ finding }) => !ids.has(finding.id))
       });
-      this._changed.emit(document);
-    }
-  }
-
-  clear(document: ILiveDocument): void {
-    if (this._reviews.delete(document)) {
       this._changed.emit(document);
     }
   }

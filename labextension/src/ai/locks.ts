@@ -25,19 +25,13 @@ export class Locks {
     documents: ILiveDocuments,
     private readonly _client: ICollabClient
   ) {
-    const follow = (document: ILiveDocument): void => {
+    documents.each(document => {
       document.happened.connect((_, { event, data }) => {
         this._onEvent(document, event, data);
       });
       document.disposed.connect(() => {
         this._locks.delete(document);
       });
-    };
-    for (const document of documents) {
-      follow(document);
-    }
-    documents.added.connect((_, document) => {
-      follow(document);
     });
   }
 

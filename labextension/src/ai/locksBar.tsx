@@ -24,7 +24,6 @@ export interface ILocksBarOptions {
 export class LocksBar extends Bar {
   constructor(private readonly _options: ILocksBarOptions) {
     super();
-    this.node.setAttribute('role', 'status');
   }
 
   protected override renderContent(): React.ReactElement {

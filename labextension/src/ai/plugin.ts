@@ -30,8 +30,9 @@ import { LocksBar } from './locksBar';
 import { showAtCells } from './locksCells';
 import { locksEditor } from './locksEditor';
 import { Operations } from './operations';
+import type { Anchor } from './positions';
 import { AssistantToken, type IAssistant } from './tokens';
-import { isDocumentWidget } from '../documents/widgets';
+import { adornDocuments } from '../documents/adorn';
 
 export const CommandIDs = {
   debug: 'collab-ai:debug',
@@ -77,7 +78,10 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
     const applyFix = (document: ILiveDocument, found: ILiveFinding): void => {
       void operations.applyFix(document, found);
     };
-    const jump = (document: ILiveDocument, { anchor }: ILiveFinding): void => {
+    const jump = (
+      document: ILiveDocument,
+      { anchor }: { readonly anchor: Anchor | null }
+    ): void => {
       if (anchor !== null) {
         void jumpTo(app, document, anchor);
       }
@@ -102,38 +106,23 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
             ]);
       }
     });
-    for (const name of ['Notebook', 'Editor']) {
-      app.docRegistry.addWidgetExtension(name, {
-        createNew: widget => {
-          if (!isDocumentWidget(widget)) {
-            return;
-          }
-          const document = documents.of(widget);
-          if (document === null) {
-            return;
-          }
-          if (widget instanceof NotebookPanel) {
-            showAtCells(widget, document, locks, trans);
-          }
-          widget.contentHeader.addWidget(
-            new LocksBar({
-              document,
-              locks,
-              me,
-              trans,
-              cancel: (one, held) => {
-                void operations.cancel(one, held);
-              },
-              show: (one, { anchor }) => {
-                if (anchor !== null) {
-                  void jumpTo(app, one, anchor);
-                }
-              }
-            })
-          );
-        }
-      });
-    }
+    adornDocuments(app, documents, (widget, document) => {
+      if (widget instanceof NotebookPanel) {
+        showAtCells(widget, document, locks, trans);
+      }
+      widget.contentHeader.addWidget(
+        new LocksBar({
+          document,
+          locks,
+          me,
+          trans,
+          cancel: (one, held) => {
+            void operations.cancel(one, held);
+          },
+          show: jump
+        })
+      );
+    });
     locks.takenBack.connect((_, operation) => {
       void operations.takenBack(operation);
     });
@@ -219,7 +208,7 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
       palette?.addItem({ command, category: trans.__('Collaboration') });
     }
     labShell?.currentChanged.connect(refresh);
-    documents.added.connect((_, document) => {
+    documents.each(document => {
       document.changed.connect(refresh);
     });
 

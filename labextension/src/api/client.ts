@@ -75,12 +75,10 @@ export interface ICollabClient {
   sessions(options?: {
     after?: string;
     limit?: number;
-    query?: string;
   }): Promise<IPage<ISession>>;
 
   session(id: string): Promise<ISession>;
   createSession(name: string, path: string): Promise<ISession>;
-  deleteSession(id: string): Promise<void>;
 
   members(id: string): Promise<readonly IMember[]>;
   setRole(id: string, username: string, role: Role): Promise<void>;
@@ -96,7 +94,6 @@ export interface ICollabClient {
   debug(request: IDebugRequest): Promise<IReport>;
   generate(request: IGenerateRequest): Promise<IGeneration>;
   applyFix(finding: string): Promise<readonly IEdit[]>;
-  cancelOperation(operation: string): Promise<void>;
   applyOperation(operation: string): Promise<IGeneration>;
   undoOperation(operation: string): Promise<IGeneration>;
   /** Return the AI locks that stand in a document. */
@@ -131,7 +128,7 @@ export class CollabClient implements ICollabClient {
   }
 
   async sessions(
-    options: { after?: string; limit?: number; query?: string } = {}
+    options: { after?: string; limit?: number } = {}
   ): Promise<IPage<ISession>> {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(options)) {
@@ -146,10 +143,6 @@ export class CollabClient implements ICollabClient {
 
   async createSession(name: string, path: string): Promise<ISession> {
     return this._json<ISession>('POST', ['sessions'], { name, path });
-  }
-
-  async deleteSession(id: string): Promise<void> {
-    await this._call('DELETE', ['sessions', id]);
   }
 
   async members(id: string): Promise<readonly IMember[]> {
@@ -195,10 +188,6 @@ export class CollabClient implements ICollabClient {
   async applyFix(finding: string): Promise<readonly IEdit[]> {
     const path = ['ai', 'fixes', finding, 'apply'];
     return (await this._json<{ edits: IEdit[] }>('POST', path)).edits;
-  }
-
-  async cancelOperation(operation: string): Promise<void> {
-    await this._call('DELETE', ['ai', 'operations', operation]);
   }
 
   async applyOperation(operation: string): Promise<IGeneration> {

@@ -18,7 +18,6 @@ export class DocumentBanner extends Bar {
     private readonly _trans: TranslationBundle
   ) {
     super();
-    this.node.setAttribute('role', 'status');
   }
 
   protected override renderContent(): React.ReactElement {
@@ -35,47 +34,49 @@ function Lines(props: {
   trans: TranslationBundle;
 }): React.ReactElement {
   const { live, trans } = props;
-  const offline = live.connection === 'offline';
   const late = useLate(live.unsaved && live.connection === 'online');
   return (
     <>
       {live.readOnly && live.connection !== 'ended' && (
-        <div className="jp-CollabAI-banner">
-          <span className="jp-CollabAI-badge">{trans.__('View only')}</span>
-          <span>
-            {trans.__(
-              'You see every change as it happens. To edit, ask an owner to make you an editor.'
-            )}
-          </span>
-        </div>
+        <Line badge={trans.__('View only')}>
+          {trans.__(
+            'You see every change as it happens. To edit, ask an owner to make you an editor.'
+          )}
+        </Line>
       )}
-      {offline && (
-        <div className="jp-CollabAI-banner jp-mod-warn">
-          <span className="jp-CollabAI-badge">{trans.__('Offline')}</span>
-          <span>
-            {trans.__(
-              'The connection is lost. What you type stays here and is shared as soon as it is back.'
-            )}
-          </span>
-        </div>
+      {live.connection === 'offline' && (
+        <Line badge={trans.__('Offline')} warn>
+          {trans.__(
+            'The connection is lost. What you type stays here and is shared as soon as it is back.'
+          )}
+        </Line>
       )}
       {live.connection === 'ended' && (
-        <div className="jp-CollabAI-banner jp-mod-warn">
-          <span className="jp-CollabAI-badge">{trans.__('Disconnected')}</span>
-          <span>{trans.__('This document no longer follows the others.')}</span>
-        </div>
+        <Line badge={trans.__('Disconnected')} warn>
+          {trans.__('This document no longer follows the others.')}
+        </Line>
       )}
       {late && (
-        <div className="jp-CollabAI-banner jp-mod-warn">
-          <span className="jp-CollabAI-badge">{trans.__('Not saved')}</span>
-          <span>
-            {trans.__(
-              'The server has not recorded your last changes yet. Keep this page open.'
-            )}
-          </span>
-        </div>
+        <Line badge={trans.__('Not saved')} warn>
+          {trans.__(
+            'The server has not recorded your last changes yet. Keep this page open.'
+          )}
+        </Line>
       )}
     </>
+  );
+}
+
+function Line(props: {
+  badge: string;
+  warn?: boolean;
+  children: string;
+}): React.ReactElement {
+  return (
+    <div className={`jp-CollabAI-banner${props.warn ? ' jp-mod-warn' : ''}`}>
+      <span className="jp-CollabAI-badge">{props.badge}</span>
+      <span>{props.children}</span>
+    </div>
   );
 }
 

@@ -1,10 +1,5 @@
 import type { DocumentChange, YDocument } from '@jupyter/ydoc';
 
-interface IUndoable {
-  undo(): void;
-  redo(): void;
-}
-
 /**
  * Keeps everything in this page from changing a document that may only be looked at.
  *
@@ -23,24 +18,24 @@ export class ReadOnlyGuard {
       return;
     }
     this._on = on;
-    const targets: object[] = [this._model.ydoc, this._model];
+    const { ydoc } = this._model;
+    const writers: [object, string][] = [
+      [ydoc, 'transact'],
+      [this._model, 'undo'],
+      [this._model, 'redo']
+    ];
     if (on) {
       this._model.undoManager.clear();
-      Object.defineProperty(this._model.ydoc, 'transact', {
-        value: () => undefined,
-        configurable: true
-      });
-      const inert: IUndoable = { undo: () => undefined, redo: () => undefined };
-      for (const [name, value] of Object.entries(inert)) {
-        Object.defineProperty(this._model, name, { value, configurable: true });
-      }
-    } else {
-      for (const target of targets) {
-        for (const name of ['transact', 'undo', 'redo']) {
-          if (Object.hasOwn(target, name)) {
-            Reflect.deleteProperty(target, name);
-          }
-        }
+    }
+    for (const [target, name] of writers) {
+      if (on) {
+        // An own property hides the method of the class.
+        Object.defineProperty(target, name, {
+          value: () => undefined,
+          configurable: true
+        });
+      } else {
+        Reflect.deleteProperty(target, name);
       }
     }
   }

@@ -1,7 +1,7 @@
 import type { DocumentChange, YDocument } from '@jupyter/ydoc';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import type { Capability, Role } from '../api/types';
+import type { Capability } from '../api/types';
 import type { IRightFrame, ISessionEvent } from './frames';
 import { ReadOnlyGuard } from './guard';
 
@@ -25,8 +25,6 @@ export interface ILiveDocument {
   readonly path: string;
   /** The session that the document belongs to; null while it is not shared. */
   readonly session: string | null;
-  /** Null for an admin who is no member, and where nobody has told. */
-  readonly role: Role | null;
   readonly readOnly: boolean;
   readonly connection: Connection;
   /** Whether something that was typed here is not yet known to be recorded. */
@@ -57,10 +55,6 @@ export class LiveDocument implements ILiveDocument {
 
   get session(): string | null {
     return this._right?.session ?? null;
-  }
-
-  get role(): Role | null {
-    return this._right?.role ?? null;
   }
 
   get readOnly(): boolean {

@@ -21,7 +21,10 @@ import { ownClock, ownText } from './ownText';
 const ROOMS = 'api/collaboration/room';
 /** The type of raw frames; see `rooms/protocol.py`. */
 const RAW = 2;
-/** The code of an ending after which the document is to be opened anew. */
+/** Codes of endings: no longer signed in, no longer a member, nothing there, to be opened anew. */
+export const SIGNED_OUT = 4401;
+export const REMOVED = 4403;
+const NOT_FOUND = 4404;
 const RESET = 4409;
 /** Attempts to reach a room that fail without a word before the reason is asked for. */
 const SILENT_FAILURES = 2;
@@ -30,16 +33,19 @@ const RETRY = 2_000;
 /** Milliseconds that a save may take. */
 const SAVE_TIMEOUT = 30_000;
 
+/** A document is over, by one of the codes of the project's own endpoint. */
+export interface IEndedForGood {
+  readonly kind: 'ended';
+  readonly code: number;
+  readonly message: string;
+  readonly text: string;
+}
+
 /** Why a document can't go on as it is, with what was typed in it and was not recorded. */
 export type Ending =
   | { readonly kind: 'reset'; readonly reason: string; readonly text: string }
   | { readonly kind: 'refused'; readonly text: string }
-  | {
-      readonly kind: 'ended';
-      readonly code: number;
-      readonly message: string;
-      readonly text: string;
-    };
+  | IEndedForGood;
 
 export interface IProviderOptions extends IDocumentProviderFactory.IOptions {
   readonly client: ICollabClient;
@@ -228,7 +234,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
     const message = error instanceof Error ? error.message : String(error);
     if (this._hasSynced) {
       this._end(
-        error instanceof ApiError && error.loginEnded ? 4401 : 4404,
+        error instanceof ApiError && error.loginEnded ? SIGNED_OUT : NOT_FOUND,
         message
       );
       return;
@@ -410,7 +416,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
       return;
     }
     this._stop();
-    if (code === 4401) {
+    if (code === SIGNED_OUT) {
       this._options.client.noteSignedOut();
     }
     this._options.onEnding({

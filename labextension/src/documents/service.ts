@@ -26,6 +26,15 @@ export class LiveDocuments implements ILiveDocuments {
     return this._documents.values();
   }
 
+  each(callback: (document: LiveDocument) => void): void {
+    for (const document of this) {
+      callback(document);
+    }
+    this._added.connect((_, document) => {
+      callback(document);
+    });
+  }
+
   add(document: LiveDocument): void {
     this._documents.set(document.model, document);
     document.disposed.connect(() => {

@@ -13,6 +13,9 @@ export interface ILiveDocuments extends Iterable<ILiveDocument> {
   /** Emitted when a document is opened. */
   readonly added: ISignal<ILiveDocuments, ILiveDocument>;
 
+  /** Call back for each document that is open, and for each that will be. */
+  each(callback: (document: ILiveDocument) => void): void;
+
   /** Return the document of a shared model, also of one of a notebook's cells; null for others. */
   find(model: unknown): ILiveDocument | null;
 

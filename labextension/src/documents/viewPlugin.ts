@@ -8,6 +8,7 @@ import {
   IEditorExtensionRegistry
 } from '@jupyterlab/codemirror';
 import { IDocumentManager } from '@jupyterlab/docmanager';
+import type { DocumentWidget } from '@jupyterlab/docregistry';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import {
@@ -17,6 +18,7 @@ import {
 } from '@jupyterlab/translation';
 
 import { runsCode } from '../api/page';
+import { adornDocuments } from './adorn';
 import { DocumentBanner } from './banner';
 import { tell } from './dialogs';
 import { guardCommands, type IFront, refreshCommands } from './editCommands';
@@ -25,9 +27,9 @@ import type { ILiveDocument, LiveDocument } from './liveDocument';
 import { NotebookGuard } from './notebookGuard';
 import { readOnlyEditor } from './readOnlyEditor';
 import { closeAll, reopen } from './reopen';
+import { type IEndedForGood, REMOVED, SIGNED_OUT } from './provider';
 import type { IEnded, LiveDocuments } from './service';
 import { ILiveDocumentsToken } from './tokens';
-import { isDocumentWidget } from './widgets';
 
 /** Milliseconds within which documents that end together are told of together. */
 const TOGETHER = 400;
@@ -65,20 +67,16 @@ export const viewPlugin: JupyterFrontEndPlugin<void> = {
       }
     });
 
-    for (const name of ['Notebook', 'Editor']) {
-      app.docRegistry.addWidgetExtension(name, {
-        createNew: widget => {
-          adorn(widget, documents, trans);
-        }
-      });
-    }
+    adornDocuments(app, documents, (widget, live) => {
+      adorn(widget, live, trans);
+    });
 
     guardCommands(app.commands, () => frontOf(app, documents));
     const refresh = (): void => {
       refreshCommands(app.commands);
     };
     shell?.currentChanged.connect(refresh);
-    documents.added.connect((_, live) => {
+    documents.each(live => {
       live.changed.connect(refresh);
     });
 
@@ -116,18 +114,11 @@ function mayRun(live: ILiveDocument): boolean {
 
 /** Put banners on a document, and guard what is in it. */
 function adorn(
-  widget: unknown,
-  documents: LiveDocuments,
+  widget: DocumentWidget,
+  live: ILiveDocument,
   trans: TranslationBundle
 ): void {
-  if (!isDocumentWidget(widget)) {
-    return;
-  }
   const { context } = widget;
-  const live = documents.find(context.model.sharedModel);
-  if (live === null) {
-    return;
-  }
   widget.addClass('jp-CollabAI-live');
   widget.contentHeader.addWidget(new DocumentBanner(live, trans));
   let { readOnly } = live;
@@ -193,7 +184,7 @@ class Endings {
   handle({ document, ending }: IEnded): void {
     const trans = this._trans;
     if (ending.kind === 'ended') {
-      if (ending.code === 4401) {
+      if (ending.code === SIGNED_OUT) {
         // The person is asked to sign in again; what they typed comes along.
         this._keepOnLeaving(document, ending.text);
         return;
@@ -251,14 +242,8 @@ class Endings {
       .map(({ ending }) => ending.text)
       .filter(Boolean)
       .join('\n');
-    const removed = over.some(
-      ({ ending }) => ending.kind === 'ended' && ending.code === 4403
-    );
-    const [first] = over;
-    const told =
-      first?.ending.kind === 'ended' && first.ending.message
-        ? first.ending.message
-        : trans.__('It is no longer there.');
+    const removed = over.some(({ ending }) => ending.code === REMOVED);
+    const told = over.find(({ ending }) => ending.message)?.ending.message;
     await tell(
       removed
         ? trans.__('You were removed')
@@ -268,7 +253,7 @@ class Endings {
             'An owner has removed you from %1. It is no longer shared with you.',
             names
           )
-        : `${names}: ${told}`,
+        : `${names}: ${told ?? trans.__('It is no longer there.')}`,
       text,
       trans
     );
@@ -302,6 +287,9 @@ class Endings {
     });
   }
 
-  private readonly _over: IEnded[] = [];
+  private readonly _over: {
+    readonly document: LiveDocument;
+    readonly ending: IEndedForGood;
+  }[] = [];
   private _timer: number | undefined = undefined;
 }

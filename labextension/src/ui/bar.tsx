@@ -11,6 +11,7 @@ export abstract class Bar extends ReactWidget {
   constructor() {
     super();
     this.addClass('jp-CollabAI-bar');
+    this.node.setAttribute('role', 'status');
   }
 
   override dispose(): void {
