@@ -204,6 +204,7 @@ class CollabAI(ExtensionApp):
             moves=sessions,
             logins=identity,
             folders=Folders(settings.data_dir / "lab", starter.username),
+            confirmations=confirmations,
             replacements={
                 **upstream.replacements(rooms, rights, identity, lobby, self._file_ids, **limits),
                 **profile.replacements(identity),

@@ -52,6 +52,8 @@ class Action:
     is_admin: bool | None = None
     is_active: bool | None = None
     delete_files: bool = False
+    #: How many sessions end by it; :attr:`about` names them all.
+    sessions: int = 1
     #: How many may use an invitation.
     max_uses: int | None = None
 

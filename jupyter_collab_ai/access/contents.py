@@ -13,6 +13,7 @@ from jupyter_server.services.contents.handlers import ContentsHandler
 from jupyter_server.utils import ensure_async
 
 from jupyter_collab_ai.access.decisions import View
+from jupyter_collab_ai.access.files import Files
 from jupyter_collab_ai.access.gate import Admitted
 from jupyter_collab_ai.access.ports import Moves
 from jupyter_collab_ai.errors import AdminRequired
@@ -26,9 +27,10 @@ SAFE_FORMATS = frozenset({"asciidoc", "html", "markdown", "notebook", "python", 
 class FollowedContents:
     """The contents manager; tells of what it moves and deletes before the request is answered."""
 
-    def __init__(self, manager: Any, moves: Moves) -> None:
+    def __init__(self, manager: Any, moves: Moves, files: Files) -> None:
         self._manager = manager
         self._moves = moves
+        self._files = files
 
     def __getattr__(self, name: str) -> Any:
         """Be the manager in everything else."""
@@ -38,10 +40,12 @@ class FollowedContents:
         """Rename, as the manager does."""
         old = path.strip("/")
         new = str(model.get("path", path)).strip("/")
+        # Before anything moves: afterwards nobody can tell where a link led.
+        places = await self._place(old), await self._place(new)
         updated: dict[str, Any] = await ensure_async(self._manager.update(model, path))
         if new != old:
             try:
-                await self._moves.renamed(old, new)
+                await self._moves.renamed(*places)
             except BaseException:
                 # Roles go by path: a file that they can't follow has to be where it was.
                 await ensure_async(self._manager.rename(new, old))
@@ -50,8 +54,13 @@ class FollowedContents:
 
     async def delete(self, path: str) -> None:
         """Delete, as the manager does."""
+        place = await self._place(path.strip("/"))
         await ensure_async(self._manager.delete(path))
-        await self._moves.deleted(path.strip("/"))
+        await self._moves.deleted(place)
+
+    async def _place(self, path: str) -> str:
+        """Return the one path by which what is at ``path`` is known, whatever links lead there."""
+        return await self._files.entry(path) or path
 
 
 class SharedContentsHandler(Admitted, ContentsHandler):
@@ -62,7 +71,8 @@ class SharedContentsHandler(Admitted, ContentsHandler):
     @property
     def contents_manager(self) -> Any:
         """The contents manager, followed."""
-        return FollowedContents(super().contents_manager, self.collab_gate.moves)
+        gate = self.collab_gate
+        return FollowedContents(super().contents_manager, gate.moves, gate.decisions.files)
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Decide what is to be seen before it is read."""

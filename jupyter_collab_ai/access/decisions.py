@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from jupyter_collab_ai.access.files import Files
-from jupyter_collab_ai.access.ports import Locks, Standings
+from jupyter_collab_ai.access.ports import Locks, Shared, Standings
 from jupyter_collab_ai.access.rules import Effect, Need
 from jupyter_collab_ai.errors import InvalidRequest, Locked, NotFound, PathShared
 from jupyter_collab_ai.principal import Principal
@@ -96,7 +96,7 @@ class Decisions:
         await self._require_real(principal, need, path)
         inside = _INSIDE.get(need.effect)
         if inside is not None:
-            for session in await self.standings.sessions_at(path):
+            for session in await self.sessions_at(path):
                 (await self.standings.standing(principal, session.path)).require(inside)
         if need.effect is Effect.COPIED:
             await self.files.require_no_links(path)
@@ -128,6 +128,11 @@ class Decisions:
                 "The new path is in another session; end one of the sessions first, or choose "
                 "another path."
             )
+
+    async def sessions_at(self, path: str) -> Sequence[Shared]:
+        """Return the sessions at a path and in it, also where links lead there."""
+        entry = await self.files.entry(path)
+        return await self.standings.sessions_at(path if entry is None else entry)
 
     async def on_the_way(self, principal: Principal, path: str) -> bool:
         """Return whether ``path`` is a folder that leads to something visible."""

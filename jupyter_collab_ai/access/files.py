@@ -44,6 +44,18 @@ class Files:
             return path
         return await asyncio.to_thread(_real, root, path)
 
+    async def entry(self, path: str) -> str | None:
+        """Return where the entry itself is that ``path`` names, by way of whatever links.
+
+        Unlike :meth:`real` it is a link's own place, where ``path`` ends in one: to move or to
+        delete that does nothing to what it leads to. None where it is outside the root.
+        """
+        folder, _, name = path.rpartition("/")
+        if not folder:
+            return path
+        found = await self.real(folder)
+        return None if found is None else f"{found}/{name}"
+
     async def require_no_links(self, path: str) -> None:
         """Make sure that copying ``path`` copies nothing from elsewhere.
 

@@ -24,6 +24,7 @@ from tornado import httputil
 from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from jupyter_collab_ai.access.confirming import Confirming
 from jupyter_collab_ai.access.decisions import Decisions
 from jupyter_collab_ai.access.folders import Folders
 from jupyter_collab_ai.access.ports import Logins, Moves, Stop
@@ -118,6 +119,8 @@ class GuardMixin(Admitted):
             await result
         if admission is not None and not handler._finished:
             self._require_same(handler, admission)
+            # Only now upstream has looked whether a page of this server asks.
+            await self.collab_gate.confirm(handler, admission)
 
     @staticmethod
     def _require_same(handler: RequestHandler, admission: Admission) -> None:
@@ -242,6 +245,7 @@ class Gate:
         moves: Moves,
         logins: Logins,
         folders: Folders,
+        confirming: Confirming,
         *,
         replacements: Replacements,
         allowed: Collection[str] = (),
@@ -253,6 +257,7 @@ class Gate:
             moves: Told of files that were moved or deleted.
             logins: Tells of logins that end.
             folders: Where each account keeps its settings and workspaces.
+            confirming: Asks people to confirm what ends sessions.
             replacements: Which of our handlers answer instead of upstream's.
             allowed: Handlers of other extensions that every account may call.
         """
@@ -260,6 +265,7 @@ class Gate:
         self.moves = moves
         self.folders = folders
         self._logins = logins
+        self._confirming = confirming
         self._replacements = dict(replacements)
         self._allowed = frozenset(allowed)
         self._guarded: dict[type[RequestHandler], type[RequestHandler]] = {}
@@ -387,6 +393,22 @@ class Gate:
         wanted = await self._wanted(handler, rule, principal)
         await self.decisions.require(principal, wanted)
         return Admission(principal, rule, wanted)
+
+    async def confirm(self, handler: RequestHandler, admission: Admission) -> None:
+        """Let a request on only if the person has confirmed it, where it needs that.
+
+        Raises:
+            ConfirmationRequired: It does; the error says where.
+            RateLimited: Too many confirmations were asked for.
+        """
+        for need, path in admission.wanted:
+            if need.becomes is None or not self._confirming.needed(admission.principal, need):
+                continue
+            ending = await self.decisions.sessions_at(path)
+            if ending:
+                await self._confirming.require(
+                    handler, admission.principal, need.becomes, path, ending
+                )
 
     async def _wanted(
         self, handler: RequestHandler, rule: Rule, principal: Principal

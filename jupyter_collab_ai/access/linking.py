@@ -21,6 +21,7 @@ from traitlets.config import Config
 
 from jupyter_collab_ai.access import lab
 from jupyter_collab_ai.access.authorizer import GateAuthorizer
+from jupyter_collab_ai.access.confirming import Confirming
 from jupyter_collab_ai.access.contents import SafeNbconvertHandler, SharedContentsHandler
 from jupyter_collab_ai.access.decisions import Decisions
 from jupyter_collab_ai.access.files import Files
@@ -29,6 +30,7 @@ from jupyter_collab_ai.access.gate import Gate, Replacements
 from jupyter_collab_ai.access.pages import PageConfigHook
 from jupyter_collab_ai.access.ports import Locks, Logins, Moves, Standings
 from jupyter_collab_ai.access.upstream import check_upstream
+from jupyter_collab_ai.web.confirming import Confirmations
 
 #: Identity providers of Jupyter's own, which ours takes the place of.
 _REPLACEABLE = (IdentityProvider, PasswordIdentityProvider)
@@ -97,6 +99,7 @@ def install(
     moves: Moves,
     logins: Logins,
     folders: Folders,
+    confirmations: Confirmations,
     replacements: Mapping[type[RequestHandler], tuple[type[RequestHandler], Mapping[str, Any]]],
     allowed: tuple[str, ...] = (),
     members_run_code: bool = False,
@@ -111,6 +114,7 @@ def install(
         moves: Told of files that were moved or deleted.
         logins: Tells of logins that end.
         folders: Where each account keeps its settings and workspaces.
+        confirmations: Keeps what people have to confirm.
         replacements: Handlers of other rooms that answer instead of upstream's.
         allowed: Handlers of other extensions that every account may call.
         members_run_code: Whether there is a role that may run code.
@@ -126,6 +130,7 @@ def install(
             moves,
             logins,
             folders,
+            Confirming(confirmations),
             replacements={**REPLACEMENTS, **replacements},
             allowed=allowed,
         )

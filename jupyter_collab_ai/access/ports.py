@@ -16,6 +16,16 @@ class Shared(Protocol):
     """Something that is shared."""
 
     @property
+    def id(self) -> SessionId:
+        """The id of its session."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What its session is called."""
+        ...
+
+    @property
     def path(self) -> str:
         """Its canonical path."""
         ...

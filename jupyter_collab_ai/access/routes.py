@@ -28,6 +28,7 @@ from jupyter_collab_ai.access.rules import (
     Who,
     member,
 )
+from jupyter_collab_ai.grave import Kind
 from jupyter_collab_ai.sessions.roles import Capability
 
 _READ: Final = Need(Capability.READ, Target.PATH)
@@ -77,7 +78,11 @@ _SERVER: Final[dict[str, Rules]] = {
             Need(Capability.WRITE, Target.BODY_PATH, Effect.MOVED_TO),
             only_ours=True,
         ),
-        "DELETE": member(Need(Capability.WRITE, Target.PATH, Effect.REMOVED), only_ours=True),
+        # A session ends with what it shares.
+        "DELETE": member(
+            Need(Capability.WRITE, Target.PATH, Effect.REMOVED, becomes=Kind.DELETE_SESSION),
+            only_ours=True,
+        ),
     },
     "services.contents.handlers.CheckpointsHandler": {
         "GET": member(_READ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from jupyter_collab_ai.grave import Kind
 from jupyter_collab_ai.sessions.roles import Capability
 
 
@@ -76,6 +77,8 @@ class Need:
     effect: Effect = Effect.NONE
     #: Whether folders on the way to what one may see are open too: their listings show no more.
     way: bool = False
+    #: What becomes of the sessions at and below the path by it; a grave thing is confirmed.
+    becomes: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Rule:
         return "; ".join(
             f"{need.capability.value} at {need.target.value}"
             + (f" ({need.effect.value})" if need.effect is not Effect.NONE else "")
+            + (", confirmed where it ends a session" if need.becomes is not None else "")
             for need in self.needs
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from tornado.websocket import WebSocketHandler
 from jupyter_collab_ai.access.folders import Folders
 from jupyter_collab_ai.access.gate import Gate
 from jupyter_collab_ai.access.linking import install, link, verify_installed
-from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.grave import Action
+from jupyter_collab_ai.principal import Credential, Principal
 from jupyter_collab_ai.rooms.sockets import SessionSocket
 from jupyter_collab_ai.sessions.contents import JupyterContents
 from jupyter_collab_ai.sessions.handlers import SessionListHandler
@@ -46,6 +47,9 @@ class World:
     #: Paths of the rooms' handshakes that came through the gate.
     rooms: list[str] = field(default_factory=list)
     watches: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
+    #: What was asked to be confirmed, by id, and which of it is.
+    asked: dict[str, tuple[str, bytes, Action]] = field(default_factory=dict)
+    confirmed: set[str] = field(default_factory=set)
     sessions: Sessions | None = None
     gate: Gate | None = None
 
@@ -64,6 +68,27 @@ class World:
 
     async def deleted(self, path: str) -> None:
         self.moves.append(("deleted", path))
+
+    async def ask(
+        self,
+        principal: Principal,
+        request: bytes,
+        action: Action,
+        *,
+        given: str | None,
+        address: str,
+    ) -> str | None:
+        if given is not None and self.asked.get(given, ("", b""))[:2] == (
+            principal.username,
+            request,
+        ):
+            if given not in self.confirmed:
+                return given
+            del self.asked[given]
+            return None
+        made = f"confirmation-{len(self.asked)}"
+        self.asked[made] = (principal.username, request, action)
+        return made
 
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
         watches = self.watches.setdefault(principal.username, [])
@@ -92,6 +117,8 @@ class NamedProvider(IdentityProvider):
         principal = world.principals.get(name)
         if principal is None:
             return None
+        if not by_header:
+            principal = replace(principal, credential=Credential.COOKIE)
         handler._token_authenticated = by_header
         user = NamedUser(principal.username)
         user.principal = principal
@@ -171,6 +198,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
         moves=world.sessions,
         logins=world,
         folders=Folders(world.data, STARTER),
+        confirmations=world,
         replacements={
             YDocWebSocketHandler: (Room, {}),
             DocSessionHandler: (OpenDocument, {}),

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from jupyter_collab_ai.access.confirming import COOKIE
 from jupyter_collab_ai.errors import DatabaseUnavailable
+from jupyter_collab_ai.grave import Kind
 from jupyter_collab_ai.sessions.roles import Role
 from tests.access.conftest import NOTEBOOK, Server
 
@@ -253,6 +255,113 @@ async def test_a_file_whose_roles_can_not_follow_stays_where_it_was(server: Serv
     assert (answer.status, answer.reason) == (503, "database_unavailable")
     assert (server.root / FILE).read_text() == "x = 1\n"
     assert not (server.root / FOLDER / "new.py").exists()
+
+
+# ---------------------------------------------------------------- the end of a session
+
+
+async def by_cookie(server: Server, who: str) -> dict[str, str]:
+    """Return the headers of a page of ``who``."""
+    page = await server(None, "GET", "lab", headers={"Cookie": f"name={who}"})
+    (xsrf,) = (
+        value.partition(";")[0]
+        for value in page.response.headers.get_list("Set-Cookie")
+        if value.startswith("_xsrf=")
+    )
+    return {"Cookie": f"name={who}; {xsrf}", "X-XSRFToken": xsrf.partition("=")[2]}
+
+
+@pytest.mark.parametrize("who", ["owner", "root"])
+@pytest.mark.parametrize("path", [FOLDER, "users/owner"])
+async def test_a_cookie_alone_ends_no_session_by_deleting_its_files(
+    server: Server, who: str, path: str
+) -> None:
+    headers = await by_cookie(server, who)
+    answer = await server(None, "DELETE", f"api/contents/{path}", headers=headers)
+    assert (answer.status, answer.reason) == (403, "confirmation_required")
+    asked = answer.json["confirmation"]["id"]
+    page = f"/collab-ai/confirm/{asked}"
+    assert answer.json["confirmation"]["url"].endswith(page)
+    assert page in answer.json["message"]
+    assert (server.root / FILE).exists()
+    assert server.world.moves == []
+    _, _, action = server.world.asked[asked]
+    assert (action.kind, action.about.session_name) == (Kind.DELETE_SESSION, FOLDER)
+    assert (action.about.path, action.delete_files) == (path, True)
+    # JupyterLab's file browser knows nothing of confirmations: its browser names it.
+    (cookie,) = (
+        value
+        for value in answer.response.headers.get_list("Set-Cookie")
+        if value.startswith(COOKIE)
+    )
+    for said in ("HttpOnly", "SameSite=Strict", "Path=/a%40b/api/contents"):
+        assert said in cookie
+    headers["Cookie"] += f"; {cookie.partition(';')[0]}"
+    again = await server(None, "DELETE", f"api/contents/{path}", headers=headers)
+    assert (again.status, again.json["confirmation"]["id"]) == (403, asked)
+    server.world.confirmed.add(asked)
+    # It is for this path, this method and this person alone.
+    (server.root / "users/owner/second").mkdir()
+    await server.share("users/owner/second", "directory", owner=Role.OWNER)
+    other = await server(None, "DELETE", "api/contents/users/owner/second", headers=headers)
+    assert (other.status, other.reason) == (403, "confirmation_required")
+    done = await server(None, "DELETE", f"api/contents/{path}", headers=headers)
+    if path == FOLDER:
+        assert done.status == 204
+        assert server.world.moves == [("deleted", FOLDER)]
+        assert (await server("viewer", "GET", f"api/contents/{FOLDER}")).status == 404
+    else:
+        # Another session would end too by now, of which the page said nothing.
+        assert (done.status, done.reason) == (403, "confirmation_required")
+        assert (server.root / FILE).exists()
+
+
+async def test_several_sessions_are_named_together(server: Server) -> None:
+    for number in range(7):
+        (server.root / f"users/owner/more{number}").mkdir()
+        await server.share(f"users/owner/more{number}", "directory", owner=Role.OWNER)
+    headers = await by_cookie(server, "owner")
+    answer = await server(None, "DELETE", "api/contents/users/owner", headers=headers)
+    assert "8 sessions" in answer.json["message"]
+    _, _, action = server.world.asked[answer.json["confirmation"]["id"]]
+    assert action.sessions == 8
+    assert action.about.session_name is not None
+    assert action.about.session_name.endswith("3 more")
+
+
+async def test_an_ordinary_file_is_deleted_without_ceremony(server: Server) -> None:
+    headers = await by_cookie(server, "editor")
+    answer = await server(None, "DELETE", f"api/contents/{FILE}", headers=headers)
+    assert answer.status == 204
+    assert server.world.asked == {}
+
+
+async def test_who_sends_no_xsrf_token_is_not_even_asked(server: Server) -> None:
+    headers = {"Cookie": "name=owner"}
+    answer = await server(None, "DELETE", f"api/contents/{FOLDER}", headers=headers)
+    assert answer.status == 403
+    assert server.world.asked == {}
+
+
+async def test_a_program_confirms_nothing(server: Server) -> None:
+    assert (await server("owner", "DELETE", f"api/contents/{FOLDER}")).status == 204
+
+
+async def test_a_link_is_no_way_round_the_role(server: Server) -> None:
+    """An editor may not delete or move what is shared, by whatever links it is named."""
+    (server.root / "users/editor/link").symlink_to("../owner", target_is_directory=True)
+    by_link = "users/editor/link/project"
+    assert (await server("editor", "GET", f"api/contents/{by_link}")).status == 200
+    body = {"path": "users/editor/mine"}
+    assert (await server("editor", "DELETE", f"api/contents/{by_link}")).status == 403
+    assert (await server("editor", "PATCH", f"api/contents/{by_link}", body)).status == 403
+    headers = await by_cookie(server, "root")
+    answer = await server(None, "DELETE", f"api/contents/{by_link}", headers=headers)
+    assert (answer.status, answer.reason) == (403, "confirmation_required")
+    assert (server.root / FILE).exists()
+    # Whoever may does, and what is known of it follows.
+    assert (await server("root", "DELETE", f"api/contents/{by_link}/main.py")).status == 204
+    assert server.world.moves == [("deleted", FILE)]
 
 
 # ---------------------------------------------------------------- locks
