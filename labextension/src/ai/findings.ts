@@ -1,8 +1,7 @@
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { IFinding } from '../api/types';
-import type { ILiveDocument } from '../documents/liveDocument';
-import type { ILiveDocuments } from '../documents/tokens';
+import type { ILiveDocument, ILiveDocuments } from '../documents/liveDocument';
 import { Anchor, rangeOf } from './positions';
 import { textOf } from './texts';
 

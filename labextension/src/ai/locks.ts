@@ -2,8 +2,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { ICollabClient } from '../api/client';
 import type { ILock } from '../api/types';
-import type { ILiveDocument } from '../documents/liveDocument';
-import type { ILiveDocuments } from '../documents/tokens';
+import type { ILiveDocument, ILiveDocuments } from '../documents/liveDocument';
 import { referenceTo } from '../sessions/find';
 import { Anchor, rangeOf } from './positions';
 import { textOf } from './texts';

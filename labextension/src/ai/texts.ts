@@ -1,7 +1,7 @@
 import { YFile, YNotebook } from '@jupyter/ydoc';
 import type * as Y from 'yjs';
 
-import type { SharedDocument } from '../documents/tokens';
+import type { SharedDocument } from '../documents/liveDocument';
 
 /** Return a document's text, or that of one of its cells; null where there is none. */
 export function textOf(

@@ -1,8 +1,7 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { DocumentWidget } from '@jupyterlab/docregistry';
 
-import type { ILiveDocument } from './liveDocument';
-import type { ILiveDocuments } from './tokens';
+import type { ILiveDocument, ILiveDocuments } from './liveDocument';
 import { isDocumentWidget } from './widgets';
 
 /** Call back for each view of a document that is made from now on: notebooks and editors. */

@@ -13,7 +13,7 @@ import {
 } from '@jupyterlab/translation';
 
 import { runsCode } from '../api/page';
-import type { ILiveDocuments } from './tokens';
+import type { ILiveDocuments } from './liveDocument';
 import { ILiveDocumentsToken } from './tokens';
 
 /**

@@ -1,9 +1,12 @@
 import type { DocumentChange, YDocument } from '@jupyter/ydoc';
 import { type ISignal, Signal } from '@lumino/signaling';
+import type { Widget } from '@lumino/widgets';
 
 import type { Capability } from '../api/types';
 import type { IRightFrame, ISessionEvent } from './frames';
 import { ReadOnlyGuard } from './guard';
+
+export type SharedDocument = YDocument<DocumentChange>;
 
 /**
  * How the connection of a document is.
@@ -20,7 +23,7 @@ export type Connection = 'connecting' | 'online' | 'offline' | 'ended';
  * connection is, and what happens around it.
  */
 export interface ILiveDocument {
-  readonly model: YDocument<DocumentChange>;
+  readonly model: SharedDocument;
   /** Relative to the server's root; it changes when the file is renamed. */
   readonly path: string;
   /** The session that the document belongs to; null while it is not shared. */
@@ -40,9 +43,26 @@ export interface ILiveDocument {
   readonly disposed: ISignal<ILiveDocument, void>;
 }
 
+/**
+ * The documents that are open for co-editing in this page.
+ */
+export interface ILiveDocuments extends Iterable<ILiveDocument> {
+  /** Emitted when a document is opened. */
+  readonly added: ISignal<ILiveDocuments, ILiveDocument>;
+
+  /** Call back for each document that is open, and for each that will be. */
+  each(callback: (document: ILiveDocument) => void): void;
+
+  /** Return the document of a shared model, also of one of a notebook's cells; null for others. */
+  find(model: unknown): ILiveDocument | null;
+
+  /** Return the document that a widget shows; null where it shows none. */
+  of(widget: Widget | null): ILiveDocument | null;
+}
+
 export class LiveDocument implements ILiveDocument {
   constructor(
-    readonly model: YDocument<DocumentChange>,
+    readonly model: SharedDocument,
     private readonly _openedAs: string
   ) {
     this._guard = new ReadOnlyGuard(model);

@@ -2,8 +2,12 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
 import type { Ending } from './provider';
-import type { ILiveDocument, LiveDocument } from './liveDocument';
-import type { ILiveDocuments, SharedDocument } from './tokens';
+import type {
+  ILiveDocument,
+  ILiveDocuments,
+  LiveDocument,
+  SharedDocument
+} from './liveDocument';
 import { isDocumentWidget } from './widgets';
 
 /** A document that can't go on as it is. */

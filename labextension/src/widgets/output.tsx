@@ -8,8 +8,7 @@ import * as React from 'react';
 import { FindingsList } from '../ai/findingsView';
 import type { IAssistant } from '../ai/tokens';
 import type { IReport } from '../api/types';
-import type { ILiveDocument } from '../documents/liveDocument';
-import type { ILiveDocuments } from '../documents/tokens';
+import type { ILiveDocument, ILiveDocuments } from '../documents/liveDocument';
 
 export interface IOutputContext {
   readonly app: JupyterFrontEnd;
