@@ -49,6 +49,7 @@ from jupyter_collab_ai.web import health, openapi
 from jupyter_collab_ai.web.events import EventHub
 from jupyter_collab_ai.web.handlers import UnknownHandler
 from jupyter_collab_ai.web.limits import RateLimiter
+from jupyter_collab_ai.web.seats import MAX_CONNECTIONS, Seats
 
 
 class CollabAI(ExtensionApp):
@@ -85,6 +86,13 @@ class CollabAI(ExtensionApp):
         16 * 1024 * 1024,
         config=True,
         help="Bytes that one WebSocket message may have; a longer one closes the socket (1009).",
+    )
+    max_connections = Int(
+        MAX_CONNECTIONS,
+        min=1,
+        config=True,
+        help="""WebSockets and event streams that one account may have open at a time; one more
+        is refused (429, or 1013 on ``/ws/``).""",
     )
     room_idle_seconds = Float(
         60.0,
@@ -182,6 +190,7 @@ class CollabAI(ExtensionApp):
         self._sessions = sessions
 
         limits = {"max_message": self.max_message_size}
+        seats = Seats(self.max_connections)
         self.handlers.extend(
             [
                 *health.handlers(_url, database),
@@ -191,7 +200,7 @@ class CollabAI(ExtensionApp):
                     _url, sessions, members, invitations, feed, confirmations
                 ),
                 *ai_handlers.handlers(_url, self._operations),
-                *room_sockets.handlers(_url, rooms, rights, identity, **limits),
+                *room_sockets.handlers(_url, rooms, rights, identity, seats, **limits),
                 (_url("(.*)"), UnknownHandler),
             ]
         )
@@ -205,6 +214,7 @@ class CollabAI(ExtensionApp):
             logins=identity,
             folders=Folders(settings.data_dir / "lab", starter.username),
             confirmations=confirmations,
+            seats=seats,
             replacements={
                 **upstream.replacements(rooms, rights, identity, lobby, self._file_ids, **limits),
                 **profile.replacements(identity),

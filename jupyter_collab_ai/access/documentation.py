@@ -32,6 +32,7 @@ _GROUPS = (
     ("jupyter_lsp.", "Language servers"),
     ("jupyter_server_fileid.", "File ids"),
     ("jupyter_server_ydoc.", "Collaboration"),
+    ("jupyter_resource_usage.", "Resource usage"),
     ("jupyter_collab_ai.", "This package"),
     ("", "Others"),
 )

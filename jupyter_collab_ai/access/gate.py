@@ -34,7 +34,10 @@ from jupyter_collab_ai.access.rules import NOBODY, PUBLIC, Need, Rule, Rules, Wh
 from jupyter_collab_ai.errors import AdminRequired, CollabError, NotAuthenticated, NotFound
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.web import metrics
 from jupyter_collab_ai.web.errors import body_of, headers_of, status_of
+from jupyter_collab_ai.web.metrics import Transport
+from jupyter_collab_ai.web.seats import Seats
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +124,21 @@ class GuardMixin(Admitted):
             self._require_same(handler, admission)
             # Only now upstream has looked whether a page of this server asks.
             await self.collab_gate.confirm(handler, admission)
+            if admission.rule.lasting or isinstance(handler, WebSocketHandler):
+                self._collab_seat = self.collab_gate.seats.take(admission.principal.user_id)
+
+    _collab_seat: Stop | None = None
+
+    def _collab_leave(self) -> None:
+        """Give back what the connection took."""
+        seat, self._collab_seat = self._collab_seat, None
+        if seat is not None:
+            seat()
+
+    def on_finish(self) -> None:
+        """Give back what the connection took: the answer is sent."""
+        self._collab_leave()
+        super().on_finish()  # type: ignore[misc]
 
     @staticmethod
     def _require_same(handler: RequestHandler, admission: Admission) -> None:
@@ -140,9 +158,12 @@ class GuardMixin(Admitted):
         exc_info = kwargs.get("exc_info")
         error = exc_info[1] if exc_info else None
         if not isinstance(error, CollabError):
+            if 400 <= status_code < 500:
+                metrics.refused_with(_transport(handler), status_code)
             super().write_error(status_code, **kwargs)  # type: ignore[misc]
             _finish(handler)
             return
+        metrics.refused(_transport(handler), error.reason)
         status = status_of(error)
         handler.set_status(status)
         for name, value in headers_of(error).items():
@@ -190,6 +211,10 @@ class SocketGuardMixin(GuardMixin):
         if stop is not None:
             stop()
 
+    def _collab_leave(self) -> None:
+        self._collab_unwatch()
+        super()._collab_leave()
+
     def open(self, *args: str, **kwargs: str) -> Any:
         """Begin, unless it was ended while the handshake went on."""
         if self._collab_over:
@@ -209,14 +234,20 @@ class SocketGuardMixin(GuardMixin):
 
     def on_connection_close(self) -> None:
         """Stop watching: the connection is over."""
-        self._collab_unwatch()
+        self._collab_leave()
         super().on_connection_close()  # type: ignore[misc]
 
     def on_finish(self) -> None:
         """Stop watching where the handshake failed; one that did not is finished with 101."""
-        if _handler(self).get_status() != 101:
-            self._collab_unwatch()
-        super().on_finish()  # type: ignore[misc]
+        if _handler(self).get_status() == 101:
+            super(GuardMixin, self).on_finish()  # type: ignore[misc]
+        else:
+            super().on_finish()
+
+
+def _transport(handler: RequestHandler) -> Transport:
+    is_socket = isinstance(handler, WebSocketHandler)
+    return Transport.HANDSHAKE if is_socket else Transport.HTTP
 
 
 def _handler(mixin: object) -> RequestHandler:
@@ -246,6 +277,7 @@ class Gate:
         logins: Logins,
         folders: Folders,
         confirming: Confirming,
+        seats: Seats,
         *,
         replacements: Replacements,
         allowed: Collection[str] = (),
@@ -258,12 +290,14 @@ class Gate:
             logins: Tells of logins that end.
             folders: Where each account keeps its settings and workspaces.
             confirming: Asks people to confirm what ends sessions.
+            seats: Counts the connections of each account.
             replacements: Which of our handlers answer instead of upstream's.
             allowed: Handlers of other extensions that every account may call.
         """
         self.decisions = decisions
         self.moves = moves
         self.folders = folders
+        self.seats = seats
         self._logins = logins
         self._confirming = confirming
         self._replacements = dict(replacements)
@@ -441,6 +475,7 @@ class Gate:
     def _refuse_stranger(self, handler: RequestHandler, rule: Rule) -> None:
         may_redirect = handler.request.method in ("GET", "HEAD")
         if rule.page and may_redirect and "Authorization" not in handler.request.headers:
+            metrics.refused(Transport.HTTP, NotAuthenticated.reason)
             login = handler.settings.get("login_url") or url_path_join(
                 handler.settings.get("base_url", "/"), "login"
             )

@@ -31,6 +31,7 @@ from jupyter_collab_ai.access.pages import PageConfigHook
 from jupyter_collab_ai.access.ports import Locks, Logins, Moves, Standings
 from jupyter_collab_ai.access.upstream import check_upstream
 from jupyter_collab_ai.web.confirming import Confirmations
+from jupyter_collab_ai.web.seats import Seats
 
 #: Identity providers of Jupyter's own, which ours takes the place of.
 _REPLACEABLE = (IdentityProvider, PasswordIdentityProvider)
@@ -100,6 +101,7 @@ def install(
     logins: Logins,
     folders: Folders,
     confirmations: Confirmations,
+    seats: Seats,
     replacements: Mapping[type[RequestHandler], tuple[type[RequestHandler], Mapping[str, Any]]],
     allowed: tuple[str, ...] = (),
     members_run_code: bool = False,
@@ -115,6 +117,7 @@ def install(
         logins: Tells of logins that end.
         folders: Where each account keeps its settings and workspaces.
         confirmations: Keeps what people have to confirm.
+        seats: Counts the connections of each account.
         replacements: Handlers of other rooms that answer instead of upstream's.
         allowed: Handlers of other extensions that every account may call.
         members_run_code: Whether there is a role that may run code.
@@ -131,6 +134,7 @@ def install(
             logins,
             folders,
             Confirming(confirmations),
+            seats,
             replacements={**REPLACEMENTS, **replacements},
             allowed=allowed,
         )

@@ -97,7 +97,8 @@ def _path_of_id(handler: RequestHandler, file_id: str) -> str:
 
 
 async def _kernel(handler: RequestHandler) -> list[str]:
-    return await _paths_of_kernel(handler, handler.path_kwargs.get("kernel_id", ""))
+    named = handler.path_kwargs.get("kernel_id") or (handler.path_args or [""])[0]
+    return await _paths_of_kernel(handler, named)
 
 
 async def _paths_of_kernel(handler: RequestHandler, kernel_id: object) -> list[str]:

@@ -183,6 +183,10 @@ _EXTENSIONS: Final[dict[str, Rules]] = {
     "jupyter_server_fileid.handler.FilePathHandler": {
         "GET": member(Need(Capability.READ, Target.FILE_ID))
     },
+    # Tell how much memory and processor time everybody's code takes, and stop the server's loop
+    # while they look; what a kernel takes, whoever may run code in it may ask the kernel itself.
+    "jupyter_resource_usage.api.ApiHandler": {"GET": ADMIN},
+    "jupyter_resource_usage.api.KernelUsageHandler": {"GET": _RUN_KERNEL},
     # Opening a document asks for its id by a PUT; nothing is written.
     "jupyter_server_ydoc.handlers.DocSessionHandler": {"PUT": member(_READ, only_ours=True)},
     "jupyter_server_ydoc.handlers.YDocWebSocketHandler": {
@@ -226,7 +230,7 @@ _OURS: Final[dict[str, Rules]] = {
     "sessions.handlers.AcceptHandler": {"POST": SIGNED_IN},
     "sessions.handlers.AccessHandler": {"PUT": SIGNED_IN},
     "sessions.handlers.ActivityHandler": {"GET": SIGNED_IN},
-    "sessions.handlers.EventsHandler": {"GET": SIGNED_IN},
+    "sessions.handlers.EventsHandler": {"GET": Rule(Who.SIGNED_IN, lasting=True)},
     "rooms.sockets.SessionSocket": {"GET": HANDSHAKE},
     "ai.handlers.DebuggerHandler": {"POST": SIGNED_IN},
     "ai.handlers.GeneratorHandler": {"POST": SIGNED_IN},

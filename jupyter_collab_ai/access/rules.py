@@ -91,6 +91,8 @@ class Rule:
     page: bool = False
     #: A setting of the web application that, where it is false, makes the route public.
     public_unless: str | None = None
+    #: Whether the answer lasts, so that it counts as one of the account's connections.
+    lasting: bool = False
     #: Whether an open WebSocket is to be ended from outside when its login or right ends.
     watched: bool = False
     #: Whether upstream's own handler would be unsafe, so that only one of ours may answer.

@@ -12,6 +12,7 @@ from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.gate import Standing
 from jupyter_collab_ai.rooms.ports import Right
+from jupyter_collab_ai.web import metrics
 
 
 class Frame:
@@ -111,6 +112,7 @@ class Connection:
         if self.ended:
             return
         self.ended = True
+        metrics.ended(ending.name.lower())
         self._transport.close(ending, sentence)
         if self.on_end is not None:
             self.on_end()

@@ -30,8 +30,10 @@ from jupyter_collab_ai.rooms.lobby import LOBBY_ID, Lobby
 from jupyter_collab_ai.rooms.ports import Right, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.sockets import Outbox, Socket, retrieve
+from jupyter_collab_ai.web import metrics
 from jupyter_collab_ai.web.errors import status_of
 from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.metrics import Endpoint, Transport
 from jupyter_collab_ai.web.requests import Body
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,8 @@ class FileIds:
 class RoomSocket(Socket):
     """``/api/collaboration/room/{id}``: a document, or JupyterLab's list of who is online."""
 
+    endpoint = Endpoint.JUPYTERLAB
+
     def initialize(  # type: ignore[override]
         self, *, lobby: Lobby, file_ids: FileIds, **services: Any
     ) -> None:
@@ -141,6 +145,7 @@ class RoomSocket(Socket):
         try:
             await self.enter(self._path, epoch=self.get_query_argument("sessionId", ""))
         except CollabError as error:
+            metrics.refused(Transport.HANDSHAKE, error.reason)
             self.finish_with(ending_of(error), error.message)
         except Exception:
             log.exception("A document could not be opened.")
@@ -151,7 +156,7 @@ class RoomSocket(Socket):
         outbox = Outbox(self, self.finish_with, self._max_backlog)
         connection = Connection(principal, Right(may_read=True, may_write=False), outbox)
         outbox.on_overflow = lambda: connection.end(Ending.BEHIND)
-        self.connection = connection
+        self.connect(connection, Endpoint.LOBBY)
         self._cleanup.callback(
             self.logins.watch(principal, lambda: connection.end(Ending.SIGNED_OUT))
         )

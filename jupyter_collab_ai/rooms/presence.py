@@ -13,6 +13,8 @@ from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection, Frame
 from jupyter_collab_ai.rooms.gate import RefusalReason
 from jupyter_collab_ai.rooms.yupdate import Reader, write_varuint
+from jupyter_collab_ai.web import metrics
+from jupyter_collab_ai.web.metrics import Transport
 
 #: Seconds for which news of cursors is gathered before it is sent round.
 GATHER = 0.03
@@ -58,12 +60,14 @@ class Gathering:
         try:
             outcome = self._presence.receive(_seat(connection), payload, _now(), self._owners())
         except MalformedAwareness:
+            metrics.refused(Transport.MESSAGE, "malformed")
             connection.end(Ending.UNREADABLE)
             return
         client = self._presence.client_of(connection.id)
         if client != connection.standing.client:
             connection.standing = replace(connection.standing, client=client)
         if outcome.refused is not None:
+            metrics.refused(Transport.MESSAGE, RefusalReason.NOT_YOURS.value)
             refusal = {
                 "type": "refused",
                 "reason": RefusalReason.NOT_YOURS.value,

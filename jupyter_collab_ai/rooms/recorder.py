@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from jupyter_collab_ai.errors import DatabaseUnavailable
 from jupyter_collab_ai.ids import DocumentId
 from jupyter_collab_ai.rooms.log import ClientRecord, Entry, Fence, Recorded, UpdateLog
+from jupyter_collab_ai.web import metrics
 
 T = TypeVar("T")
 
@@ -46,11 +48,13 @@ class Recorder:
                 seemed to have failed.
             LogGone: There is no such history any more.
         """
+        started = time.monotonic()
         await self._insist(
             lambda: self._log.append(
                 self._document_id, self._epoch, expected, entries, clients=records, fence=fence
             )
         )
+        metrics.recorded([entry.origin.value for entry in entries], time.monotonic() - started)
 
     async def later(self, seq: int) -> tuple[list[Recorded], list[ClientRecord]]:
         """Return the updates after ``seq``, and what is known of clients by now.

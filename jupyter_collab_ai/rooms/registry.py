@@ -33,6 +33,7 @@ from jupyter_collab_ai.rooms.ports import Events, Rights
 from jupyter_collab_ai.rooms.projection import Projection
 from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.web import metrics
 
 log = logging.getLogger(__name__)
 
@@ -220,6 +221,7 @@ class Rooms:
             if entry is None:
                 entry = await self._start(document_id)
                 self._open[document_id] = entry
+                metrics.room_opened()
             entry.holders += 1
             if entry.idle is not None:
                 entry.idle.cancel()
@@ -341,6 +343,7 @@ class Rooms:
             entry.idle.cancel()
         if self._open.get(document_id) is entry:
             del self._open[document_id]
+            metrics.room_closed()
 
     async def _end(self, entry: _Open, ending: Ending) -> None:
         """End a room whose file is no more."""

@@ -67,6 +67,8 @@ from jupyter_collab_ai.rooms.work import (
     parse_large,
 )
 from jupyter_collab_ai.rooms.yupdate import IdRanges
+from jupyter_collab_ai.web import metrics
+from jupyter_collab_ai.web.metrics import Transport
 
 log = logging.getLogger(__name__)
 
@@ -510,10 +512,13 @@ class LiveRoom:
                 if ask:
                     connection.send(Frame(protocol.sync_step1(self.doc.get_state())))
             case Refuse():
+                metrics.refused(Transport.MESSAGE, verdict.reason.value)
                 connection.send(Frame(protocol.raw(verdict.message())))
             case Reset(reason=reason):
+                metrics.refused(Transport.MESSAGE, reason.value)
                 self._reset(connection, reason)
             case Malformed():
+                metrics.refused(Transport.MESSAGE, "malformed")
                 connection.end(Ending.UNREADABLE)
             case DropSilently():
                 pass

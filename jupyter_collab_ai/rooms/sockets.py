@@ -31,6 +31,9 @@ from jupyter_collab_ai.rooms.following import Following
 from jupyter_collab_ai.rooms.ports import Logins, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
+from jupyter_collab_ai.web import metrics
+from jupyter_collab_ai.web.metrics import Endpoint, Transport
+from jupyter_collab_ai.web.seats import Seats
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +144,9 @@ class Socket(WebSocketHandler, JupyterHandler):
 
     auth_resource = "contents"
 
+    #: What this endpoint is called in the metrics.
+    endpoint = Endpoint.WS
+
     def initialize(
         self,
         rooms: Rooms,
@@ -234,15 +240,24 @@ class Socket(WebSocketHandler, JupyterHandler):
         if self._over or connection.ended:
             return
         if epoch and epoch != room.epoch:
+            metrics.refused(Transport.HANDSHAKE, "unknown_history")
             outbox.send(Frame(protocol.raw({"type": "reset", "reason": "unknown_history"})))
             self.finish_with(Ending.RESET)
             return
-        self.room, self.connection = room, connection
+        self.room = room
+        self.connect(connection)
         self._cleanup.callback(room.leave, connection)
         room.join(connection)
         events = self.rooms.events
         if events is not None and self._asked("events"):
             self._cleanup.callback(Following(events, connection, lambda: room.path).close)
+
+    def connect(self, connection: Connection, endpoint: Endpoint | None = None) -> None:
+        """Go on with a connection that was let in."""
+        self.connection = connection
+        at = endpoint or self.endpoint
+        metrics.connected(at)
+        self._cleanup.callback(metrics.disconnected, at)
 
     def _asked(self, option: str) -> bool:
         return bool(self.get_query_argument(option, "") == "1")
@@ -252,13 +267,16 @@ class Socket(WebSocketHandler, JupyterHandler):
         if self.connection is None or self.connection.ended:
             return
         if isinstance(message, str):
+            metrics.refused(Transport.MESSAGE, "malformed")
             self.connection.end(Ending.UNREADABLE)
             return
         try:
             parsed = protocol.parse_frame(message, limit=self._max_message)
         except protocol.FrameTooLarge:
+            metrics.refused(Transport.MESSAGE, "too_large")
             self.connection.end(Ending.TOO_LARGE)
         except protocol.MalformedFrame:
+            metrics.refused(Transport.MESSAGE, "malformed")
             self.connection.end(Ending.UNREADABLE)
         else:
             await self.handle(parsed)
@@ -287,6 +305,13 @@ class Socket(WebSocketHandler, JupyterHandler):
 class SessionSocket(Socket):
     """``/ws/{session_id}``: the live document of a session, or one of those in its folder."""
 
+    def initialize(  # type: ignore[override]
+        self, *, seats: Seats, **services: Any
+    ) -> None:
+        """Get what the handler works with, and where the account's connections are counted."""
+        super().initialize(**services)
+        self._seats = seats
+
     async def prepare(self) -> None:  # type: ignore[override]
         """Find out who it is; who can't come in is told after the handshake."""
         if not self.check_host():
@@ -309,6 +334,7 @@ class SessionSocket(Socket):
         """Check, and join the room; a client that may not is closed with its code."""
         try:
             principal = self.principal()
+            self._cleanup.callback(self._seats.take(principal.user_id))
             path = await self.rights.document_path(
                 principal, SessionId(session_id), self.get_query_argument("path", None)
             )
@@ -317,6 +343,7 @@ class SessionSocket(Socket):
                 epoch=self.get_query_argument("epoch", ""),
             )
         except CollabError as error:
+            metrics.refused(Transport.HANDSHAKE, error.reason)
             self.finish_with(ending_of(error), error.message)
         except Exception:
             log.exception("A document could not be opened.")
@@ -328,8 +355,9 @@ def handlers(
     rooms: Rooms,
     rights: Rights,
     logins: Logins,
+    seats: Seats,
     **limits: int,
 ) -> list[tuple[Any, ...]]:
     """Return the rules of this endpoint."""
-    services = {"rooms": rooms, "rights": rights, "logins": logins, **limits}
+    services = {"rooms": rooms, "rights": rights, "logins": logins, "seats": seats, **limits}
     return [(url("ws/([^/]+)"), SessionSocket, services)]

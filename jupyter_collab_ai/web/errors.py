@@ -52,6 +52,14 @@ _BARE: dict[int, tuple[str, str]] = {
 }
 
 
+_UNEXPECTED = ("internal_error", "Something went wrong on the server; its log says more.")
+
+
+def reasons_of_bare_errors() -> frozenset[str]:
+    """Return all reasons that :func:`bare_body` may give."""
+    return frozenset(reason for reason, _ in (*_BARE.values(), _UNEXPECTED))
+
+
 def status_of(error: e.CollabError) -> int:
     """Return the HTTP status of ``error``."""
     return STATUS[error.reason]
@@ -80,8 +88,5 @@ def body_of(error: e.CollabError) -> dict[str, Any]:
 
 def bare_body(status: int) -> dict[str, Any]:
     """Return the JSON body for a status that came without one of our errors."""
-    reason, message = _BARE.get(
-        status,
-        ("internal_error", "Something went wrong on the server; its log says more."),
-    )
+    reason, message = _BARE.get(status, _UNEXPECTED)
     return {"message": message, "reason": reason}

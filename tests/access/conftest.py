@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -40,13 +41,16 @@ EXTENSIONS = (
     "jupyter_server_fileid",
     "jupyter_server_ydoc",
 )
+#: Served too where they are installed, which no test of ours needs.
+OPTIONAL_EXTENSIONS = ("jupyter_resource_usage",)
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @pytest.fixture
 def jp_server_config(tmp_path: Path) -> dict[str, Any]:
     """All extensions that JupyterLab comes with."""
-    names = {"tests.access.extension": True, **dict.fromkeys(EXTENSIONS, True)}
+    served = (*EXTENSIONS, *(name for name in OPTIONAL_EXTENSIONS if find_spec(name)))
+    names = {"tests.access.extension": True, **dict.fromkeys(served, True)}
     return {
         "ServerApp": {"jpserver_extensions": names},
         "IdentityProvider": {"token": "jupyters-own-token"},

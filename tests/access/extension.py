@@ -27,6 +27,7 @@ from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.storage.database import Database
 from jupyter_collab_ai.web.handlers import ApiHandler, UnknownHandler
 from jupyter_collab_ai.web.requests import Body
+from jupyter_collab_ai.web.seats import Seats
 
 #: JupyterLab's own account in these tests.
 STARTER = "root"
@@ -45,6 +46,7 @@ class World:
     moves: list[tuple[str, ...]] = field(default_factory=list)
     move_error: Exception | None = None
     #: Paths of the rooms' handshakes that came through the gate.
+    max_connections: int = 50
     rooms: list[str] = field(default_factory=list)
     watches: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     #: What was asked to be confirmed, by id, and which of it is.
@@ -199,6 +201,7 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
         logins=world,
         folders=Folders(world.data, STARTER),
         confirmations=world,
+        seats=Seats(world.max_connections),
         replacements={
             YDocWebSocketHandler: (Room, {}),
             DocSessionHandler: (OpenDocument, {}),

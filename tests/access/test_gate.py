@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from jupyter_server.base.handlers import APIHandler, AuthenticatedFileHandler, JupyterHandler
+from prometheus_client import REGISTRY
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches, Rule
 from tornado.web import RequestHandler
@@ -22,6 +24,14 @@ from tests.access.extension import NamedProvider, World
 
 FILE = "users/owner/project/main.py"
 BOOK = "users/owner/project/book.ipynb"
+LOBBY = "api/collaboration/room/JupyterLab:globalAwareness"
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that comes soon."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def room_of(server: Server, path: str) -> str:
@@ -73,6 +83,53 @@ async def test_a_page_of_another_site_opens_no_websocket(server: Server, by: str
     socket = await server.shake_hands(who, room, **headers, Origin=f"http://{server.origin}")
     assert isinstance(socket, WebSocketClientConnection)
     socket.close()
+
+
+async def test_one_account_has_so_many_connections_and_no_more(server: Server) -> None:
+    open_ = []
+    for _ in range(server.world.max_connections):
+        socket = await server.shake_hands("viewer", LOBBY)
+        assert not isinstance(socket, int)
+        open_.append(socket)
+    assert await server.shake_hands("viewer", LOBBY) == 429
+    other = await server.shake_hands("editor", LOBBY)
+    assert not isinstance(other, int)
+    other.close()
+    open_.pop().close()
+    assert server.world.gate is not None
+    seats = server.world.gate.seats
+    await until(lambda: seats.taken("id-viewer") < server.world.max_connections)
+    again = await server.shake_hands("viewer", LOBBY)
+    assert not isinstance(again, int)
+    for socket in (*open_, again):
+        socket.close()
+    await until(lambda: not seats.taken("id-viewer"))
+    # What is refused takes no seat.
+    assert await server.shake_hands("viewer", "api/events/subscribe") == 403
+    assert not seats.taken("id-viewer")
+
+
+async def test_refusals_are_counted(server: Server) -> None:
+    def count(transport: str, reason: str) -> float:
+        labels = {"transport": transport, "reason": reason}
+        return REGISTRY.get_sample_value("collab_ai_refusals_total", labels) or 0.0
+
+    wanted = {
+        ("http", "not_found"): ("stranger", "GET", f"api/contents/{FILE}"),
+        ("http", "role_required"): ("viewer", "DELETE", f"api/contents/{FILE}"),
+        ("http", "admin_required"): ("viewer", "POST", "api/shutdown"),
+        ("http", "not_authenticated"): (None, "GET", "lab"),
+        ("http", "method_not_allowed"): ("viewer", "DELETE", "api/status"),
+    }
+    for (transport, reason), (who, method, path) in wanted.items():
+        before = count(transport, reason)
+        await server(who, method, path)
+        assert count(transport, reason) == before + 1, reason
+    before = count("handshake", "admin_required")
+    assert await server.shake_hands("viewer", "api/events/subscribe") == 403
+    assert count("handshake", "admin_required") == before + 1
+    shown = (await server("root", "GET", "metrics")).body.decode()
+    assert 'collab_ai_refusals_total{reason="role_required",transport="http"}' in shown
 
 
 async def test_an_open_websocket_ends_with_the_login(server: Server) -> None:

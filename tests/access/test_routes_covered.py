@@ -26,7 +26,7 @@ INSTEAD_OF_UPSTREAM = {
     "jupyter_collab_ai.rooms.jupyterlab.DocumentSession",
 }
 #: Packages that are no requirement of this one.
-OPTIONAL = ("notebook.",)
+OPTIONAL = ("notebook.", "jupyter_resource_usage.")
 
 
 async def test_every_route_has_a_rule(server: Server) -> None:

@@ -25,6 +25,7 @@ from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.web.seats import Seats
 from tests.rooms.engine import Events, People, person, until
 
 
@@ -66,7 +67,7 @@ class Server:
         services = (self.rooms, self.people, self.people)
         replaced = dict(upstream.replacements(*services, self.lobby, self.file_ids, **limits))
         rules = sockets.handlers(
-            lambda path: f"{app.base_url}collab-ai/{path}", *services, **limits
+            lambda path: f"{app.base_url}collab-ai/{path}", *services, Seats(), **limits
         )
         app.web_app.add_handlers(".*$", rules)
         # Where the same application was used before, its old rule is found first.
