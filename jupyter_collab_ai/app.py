@@ -36,6 +36,7 @@ from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.shared import SharedDocuments
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.sessions import handlers as session_handlers
+from jupyter_collab_ai.sessions.bounds import DEFAULT_BOUNDS, Bounds
 from jupyter_collab_ai.sessions.contents import JupyterContents
 from jupyter_collab_ai.sessions.feed import Feed
 from jupyter_collab_ai.sessions.invitations import Invitations
@@ -45,9 +46,10 @@ from jupyter_collab_ai.sessions.roles import Policy, Role
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.settings import Settings, read_settings
 from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.storage.retention import AuditRetention
 from jupyter_collab_ai.web import health, openapi
 from jupyter_collab_ai.web.events import EventHub
-from jupyter_collab_ai.web.handlers import UnknownHandler
+from jupyter_collab_ai.web.handlers import LIMITER, UnknownHandler
 from jupyter_collab_ai.web.limits import RateLimiter
 from jupyter_collab_ai.web.seats import MAX_CONNECTIONS, Seats
 
@@ -108,6 +110,28 @@ class CollabAI(ExtensionApp):
         are for admins alone.""",
     )
 
+    audit_days = Int(
+        365,
+        min=0,
+        config=True,
+        help="Days for which the audit log keeps who did what; 0 keeps it for ever.",
+    )
+    max_sessions = Int(
+        DEFAULT_BOUNDS.sessions,
+        min=1,
+        config=True,
+        help="Sessions of which one account may be an owner.",
+    )
+    max_members = Int(
+        DEFAULT_BOUNDS.members, min=1, config=True, help="Members that one session may have."
+    )
+    max_invitations = Int(
+        DEFAULT_BOUNDS.invitations,
+        min=1,
+        config=True,
+        help="Invitations to one session that may wait to be accepted.",
+    )
+
     # ------------------------------------------------------------ start
 
     def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
@@ -140,11 +164,16 @@ class CollabAI(ExtensionApp):
             debugger_roles=tuple(Role(role) for role in self.debugger_roles),
             execution_roles=tuple(Role(role) for role in self.execution_roles),
         )
+        bounds = Bounds(
+            sessions=self.max_sessions,
+            members=self.max_members,
+            invitations=self.max_invitations,
+        )
         # Rooms, locks and sessions ask one another, so each gets the others by name.
         leases = Leases(database)
         board = LockBoard(database, leases, lambda: self._documents, hub)
         contents = JupyterContents(server.contents_manager)
-        sessions = Sessions(database, contents, board, _Moves(self), policy=policy)
+        sessions = Sessions(database, contents, board, _Moves(self), policy=policy, bounds=bounds)
         rights = SessionRights(sessions)
         files = Files(lambda: server.contents_manager)
         self._rooms = rooms = Rooms(
@@ -188,6 +217,7 @@ class CollabAI(ExtensionApp):
             hub,
         )
         self._sessions = sessions
+        self._retention = AuditRetention(database, self.audit_days)
 
         limits = {"max_message": self.max_message_size}
         seats = Seats(self.max_connections)
@@ -223,6 +253,7 @@ class CollabAI(ExtensionApp):
             members_run_code=bool(self.execution_roles),
         )
         web_settings = server.web_app.settings
+        web_settings[LIMITER] = limiter
         web_settings["collab_registration"] = self.registration
         web_settings["collab_listens_on"] = server.ip
         # Links of invitations, also where a login leads back to one, stay out of the log.
@@ -239,10 +270,12 @@ class CollabAI(ExtensionApp):
         # Waits for the first answer of the database's notifications.
         self._database.listen()
         self._board.start()
+        self._retention.start()
         await self._sessions.make_home(self._identity.starter_name)
 
     async def stop_extension(self) -> None:
         """Save and let go of everything."""
+        await self._retention.close()
         await self._operations.close()
         await self._board.close()
         self._lobby.close()
@@ -274,5 +307,5 @@ def _url(pattern: str) -> str:
 
 def _key_ring(settings: Settings) -> keys.KeyRing:
     if settings.secret_key is not None:
-        return keys.from_secret(settings.secret_key)
-    return keys.load(settings.data_dir / "keys.json")
+        return keys.from_secret(settings.secret_key, settings.old_secret_keys)
+    return keys.load(settings.key_file)

@@ -74,7 +74,8 @@ def is_grave(action: Action) -> bool:
         case Kind.CHANGE_PASSWORD | Kind.DELETE_ACCOUNT | Kind.DELETE_SESSION:
             return True
         case Kind.CHANGE_ACCOUNT:
-            return action.is_admin is not None
+            # Who is shut out, or let in again, decides as much as who is an admin.
+            return action.is_admin is not None or action.is_active is not None
         case Kind.CHANGE_ROLE | Kind.INVITE:
             return action.role == _OWNER
 

@@ -20,9 +20,16 @@ class Settings:
     database_url: str = field(repr=False)
     data_dir: Path
     secret_key: str | None = field(default=None, repr=False)
+    #: Those that were the secret key before, the newest first.
+    old_secret_keys: tuple[str, ...] = field(default=(), repr=False)
     openai_api_key: str | None = field(default=None, repr=False)
     openai_base_url: str | None = None
     model: str | None = None
+
+    @property
+    def key_file(self) -> Path:
+        """Where the keys are that sign logins, unless a secret key is set."""
+        return self.data_dir / "keys.json"
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -41,6 +48,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         database_url=url,
         data_dir=data_dir,
         secret_key=get("COLLAB_AI_SECRET_KEY"),
+        old_secret_keys=tuple((get("COLLAB_AI_OLD_SECRET_KEYS") or "").split()),
         openai_api_key=get("OPENAI_API_KEY"),
         openai_base_url=get("OPENAI_BASE_URL"),
         model=get("COLLAB_AI_MODEL"),

@@ -47,7 +47,7 @@ def test_these_actions_are_grave_and_no_others() -> None:
     ):
         expected = (
             kind in always
-            or (kind is Kind.CHANGE_ACCOUNT and is_admin is not None)
+            or (kind is Kind.CHANGE_ACCOUNT and (is_admin, is_active) != (None, None))
             or (kind in (Kind.CHANGE_ROLE, Kind.INVITE) and role is Role.OWNER)
         )
         assert ((kind, role, is_admin, is_active) in grave) == expected

@@ -220,6 +220,7 @@ _OURS: Final[dict[str, Rules]] = {
     "identity.handlers.LoginEndHandler": {"DELETE": SIGNED_IN},
     "identity.handlers.UserListHandler": {"GET": ADMIN},
     "identity.handlers.UserHandler": {"*": ADMIN},
+    "identity.handlers.ServerActivityHandler": {"GET": ADMIN},
     "sessions.handlers.SessionListHandler": {"GET": SIGNED_IN, "POST": SIGNED_IN},
     "sessions.handlers.SessionHandler": {"*": SIGNED_IN},
     "sessions.handlers.MemberListHandler": {"GET": SIGNED_IN},

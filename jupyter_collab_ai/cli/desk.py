@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from sqlalchemy import Row
+
 from jupyter_collab_ai.errors import NotFound
 from jupyter_collab_ai.identity.administration import Administration
 from jupyter_collab_ai.identity.names import starter_name
@@ -20,6 +22,8 @@ from jupyter_collab_ai.identity.starter import (
 )
 from jupyter_collab_ai.identity.store import User
 from jupyter_collab_ai.settings import Settings, read_settings
+from jupyter_collab_ai.storage import audit
+from jupyter_collab_ai.storage.audit import TERMINAL, By, Operator
 from jupyter_collab_ai.storage.database import Database, Tx
 
 T = TypeVar("T")
@@ -38,7 +42,8 @@ class Desk:
             InvalidDatabaseUrl, SchemaTooNew: It can't be used.
             DatabaseUnavailable: It can't be reached.
         """
-        settings = settings or read_settings()
+        self.settings = settings = settings or read_settings()
+        self.by = By(Operator(system_name()), TERMINAL)
         self._database = Database(settings.database_url)
         self._hasher = Hasher()
         self._runner = asyncio.Runner()
@@ -91,6 +96,25 @@ class Desk:
             yield from items
             if after is None:
                 return
+
+    def activity(
+        self, *, limit: int, actor: str | None, action: str | None, session_id: str | None
+    ) -> list[Row[Any]]:
+        """Return the newest entries of the audit log, the newest first."""
+        rows, _ = self._database.read_now(
+            lambda tx: audit.page(
+                tx, limit=limit, actor=actor, action=action, session_id=session_id
+            )
+        )
+        return rows
+
+    def note(self, action: str, target: str) -> None:
+        """Write into the audit log what was done here."""
+        self._database.write_now(
+            lambda tx: audit.note(
+                tx, self.by.actor, action, session_id=None, target=target, address=self.by.address
+            )
+        )
 
     def close(self) -> None:
         """Let go of the database."""

@@ -10,8 +10,9 @@ from importlib.metadata import version
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jupyter_collab_ai.cli import users
+from jupyter_collab_ai.cli import audit, keys, users
 from jupyter_collab_ai.errors import CollabError
+from jupyter_collab_ai.identity.keys import UnsafeKeys
 from jupyter_collab_ai.storage.engine import InvalidDatabaseUrl
 from jupyter_collab_ai.storage.migrate import SchemaTooNew
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except CollabError as error:
         return _fail(error.message)
-    except (InvalidDatabaseUrl, SchemaTooNew) as error:
+    except (InvalidDatabaseUrl, SchemaTooNew, UnsafeKeys) as error:
         return _fail(str(error))
     except SQLAlchemyError as error:
         # Its text holds the values of the statement, of which one may be a hash.
@@ -65,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         "same COLLAB_AI_… variables.",
     )
     parser.add_argument("--version", action="version", version=version("jupyter-collab-ai"))
-    users.add_to(parser.add_subparsers(title="subjects", required=True, metavar="SUBJECT"))
+    subjects = parser.add_subparsers(title="subjects", required=True, metavar="SUBJECT")
+    for subject in (users, keys, audit):
+        subject.add_to(subjects)
     return parser
 
 

@@ -60,6 +60,12 @@ def add_to(subjects: Commands) -> None:
         command = _add(commands, name, _change, help_)
         _add_username(command)
         command.set_defaults(change=change, done=done)
+        if False in change.values():
+            command.add_argument(
+                "--no-starter",
+                action="store_true",
+                help="say that the account starts no server any more, if it ever did",
+            )
 
 
 # ---------------------------------------------------------------- the commands
@@ -78,6 +84,7 @@ def _create(options: argparse.Namespace) -> None:
                 email=options.email,
                 is_admin=options.admin,
                 reuse=options.reuse_name,
+                by=desk.by,
             )
         )
     _say(f"{user.username} has an account{', and is an admin' if user.is_admin else ''}.")
@@ -87,7 +94,7 @@ def _set_password(options: argparse.Namespace) -> None:
     with Desk() as desk:
         desk.user(options.username)
         password = take_password(from_stdin=options.password_stdin)
-        user = desk.do(lambda admin: admin.set_password(options.username, password))
+        user = desk.do(lambda admin: admin.set_password(options.username, password, by=desk.by))
     _say(f"{user.username} has a new password and is signed out everywhere.")
 
 
@@ -108,7 +115,14 @@ def _list(options: argparse.Namespace) -> None:
 def _change(options: argparse.Namespace) -> None:
     with Desk() as desk:
         desk.user(options.username)
-        user = desk.do(lambda admin: admin.change(options.username, **options.change))
+        user = desk.do(
+            lambda admin: admin.change(
+                options.username,
+                **options.change,
+                no_starter=getattr(options, "no_starter", False),
+                by=desk.by,
+            )
+        )
     _say(f"{user.username} {options.done}")
 
 

@@ -8,6 +8,8 @@ from jupyter_collab_ai.errors import FieldError, InvalidRequest, NotFound, Usern
 from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.names import check_looks, check_username, fold_username
 from jupyter_collab_ai.identity.passwords import Hasher, check_password
+from jupyter_collab_ai.storage import audit
+from jupyter_collab_ai.storage.audit import By
 from jupyter_collab_ai.storage.database import Database, Tx
 
 #: Changes of who is an admin run one after the other, so that two don't end the last two.
@@ -79,6 +81,7 @@ class Administration:
         email: str | None = None,
         is_admin: bool = False,
         reuse: bool = False,
+        by: By,
     ) -> store.User:
         """Make an account; it gets its folder when it is first signed in to.
 
@@ -89,6 +92,7 @@ class Administration:
             email: Where its owner can be written to.
             is_admin: Whether it may do everything.
             reuse: Whether the name may be that of a deleted account, whose files go with it.
+            by: Who asks for it, for the audit log.
 
         Raises:
             InvalidRequest: The name, the password or another value can't be used.
@@ -101,11 +105,13 @@ class Administration:
 
         def write(tx: Tx) -> store.User:
             _require_free(tx, folded, reuse=reuse)
-            return store.add_user(tx, folded, stored_hash=stored, is_admin=is_admin, **values)
+            made = store.add_user(tx, folded, stored_hash=stored, is_admin=is_admin, **values)
+            _note(tx, "account_created", made, by, is_admin=is_admin)
+            return made
 
         return await self._database.write(write)
 
-    async def set_password(self, username: str, password: str) -> store.User:
+    async def set_password(self, username: str, password: str, *, by: By) -> store.User:
         """Give an account another password, and end all its logins.
 
         Raises:
@@ -121,14 +127,28 @@ class Administration:
             # told that it is wrong, or has a login by now, which ends with the others.
             store.change_user(tx, user.id, password_hash=stored)
             store.end_tokens(tx, user.id)
+            _note(tx, "password_set", user, by)
             return _found(tx, user)
 
         return await self._database.write(write)
 
     async def change(
-        self, username: str, *, is_admin: bool | None = None, is_active: bool | None = None
+        self,
+        username: str,
+        *,
+        is_admin: bool | None = None,
+        is_active: bool | None = None,
+        no_starter: bool = False,
+        by: By,
     ) -> store.User:
         """Make an account an admin or not, active or not; its logins end when deactivated.
+
+        Args:
+            username: Which account.
+            is_admin: Whether it may do everything; None leaves it as it is.
+            is_active: Whether it can be signed in to; None leaves it as it is.
+            no_starter: Whether the account starts no server any more, if it ever did.
+            by: Who asks for it, for the audit log.
 
         Raises:
             NotFound: There is none of this name.
@@ -136,7 +156,8 @@ class Administration:
         """
         user = await self.user(username)
         lost = "is_admin" if is_admin is False else "is_active" if is_active is False else None
-        if lost is not None and user.username in self._starters:
+        is_starter = user.starts_server or user.username in self._starters
+        if lost is not None and is_starter and not no_starter:
             raise starters_own(lost)
 
         def write(tx: Tx) -> store.User:
@@ -146,8 +167,12 @@ class Administration:
             given = {"is_admin": is_admin, "is_active": is_active}
             values = {name: value for name, value in given.items() if value is not None}
             store.change_user(tx, user.id, **values)
+            if no_starter and user.starts_server:
+                store.change_user(tx, user.id, starts_server=False)
             if is_active is False:
                 store.end_tokens(tx, user.id)
+            if values:
+                _note(tx, "account_changed", user, by, **values)
             return _found(tx, user)
 
         return await self._database.write(write, lock=_ADMINS)
@@ -168,6 +193,18 @@ def _require_free(tx: Tx, folded: str, *, reuse: bool) -> None:
             "An account of this name was deleted, and its files may still be there; "
             "choose another name."
         )
+
+
+def _note(tx: Tx, action: str, user: store.User, by: By, **detail: bool) -> None:
+    audit.note(
+        tx,
+        by.actor,
+        action,
+        session_id=None,
+        target=user.username,
+        detail=detail or None,
+        address=by.address,
+    )
 
 
 def _found(tx: Tx, user: store.User) -> store.User:

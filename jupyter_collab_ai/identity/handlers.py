@@ -18,6 +18,7 @@ from jupyter_collab_ai.identity.passwords import MAX_LENGTH, check_password
 from jupyter_collab_ai.identity.ports import Invitations
 from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.principal import Credential
+from jupyter_collab_ai.storage.audit import By
 from jupyter_collab_ai.web.confirming import confirm
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
@@ -25,6 +26,8 @@ from jupyter_collab_ai.web.requests import Body, Query
 Text = Annotated[str, StringConstraints(max_length=256)]
 #: What is too long is refused with a sentence of its own; this only bounds the work.
 Long = Annotated[str, StringConstraints(max_length=4096)]
+#: Both databases can hold it.
+Word = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
 Password = Annotated[str, StringConstraints(max_length=16 * MAX_LENGTH)]
 
 
@@ -83,6 +86,16 @@ class UsersQuery(Query):
     query: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
+class ActivityQuery(Query):
+    """Which entries of the audit log are wanted."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    after: Annotated[str, StringConstraints(max_length=200)] | None = None
+    session_id: Word | None = None
+    user: Word | None = None
+    action: Word | None = None
+
+
 class NoQuery(Query):
     """A call that takes no parameters."""
 
@@ -117,6 +130,7 @@ class PublicHandler(IdentityHandler):
         """Check the host, and ask for nobody."""
         if not self.check_host():
             raise HTTPError(403)
+        self.count_call(None)
 
     def check_xsrf_cookie(self) -> None:
         """Ask for none."""
@@ -161,7 +175,7 @@ class RefreshHandler(PublicHandler):
     async def post(self) -> None:
         """Give new tokens for old ones."""
         body = self.read_body(RefreshBody)
-        self.write_json(await self.identity.refresh(body.refresh_token))
+        self.write_json(await self.identity.refresh(body.refresh_token, address=self.address))
 
 
 class LogoutHandler(IdentityHandler):
@@ -170,7 +184,7 @@ class LogoutHandler(IdentityHandler):
     async def post(self) -> None:
         """End this login."""
         principal = self.principal
-        await self.identity.logout(principal)
+        await self.identity.logout(principal, address=self.address)
         if principal.credential is Credential.COOKIE:
             cast(Provider, self.identity_provider).forget(self)
         self.no_content()
@@ -219,7 +233,7 @@ class LoginEndHandler(IdentityHandler):
 
     async def delete(self, login_id: str) -> None:
         """End one of them."""
-        await self.identity.end_login(self.principal, login_id)
+        await self.identity.end_login(self.principal, login_id, address=self.address)
         self.no_content()
 
 
@@ -268,7 +282,9 @@ class UserHandler(AdminHandler):
             Action(Kind.CHANGE_ACCOUNT, is_admin=is_admin, is_active=is_active),
             lambda: self._about(username),
         )
-        user = await self.identity.change_user(username, is_admin=is_admin, is_active=is_active)
+        user = await self.identity.change_user(
+            username, is_admin=is_admin, is_active=is_active, by=By(self.principal, self.address)
+        )
         self.write_json(user.as_json())
 
     async def delete(self, username: str) -> None:
@@ -280,12 +296,30 @@ class UserHandler(AdminHandler):
             Action(Kind.DELETE_ACCOUNT),
             lambda: self._about(username),
         )
-        await self.identity.delete_user(username)
+        await self.identity.delete_user(username, by=By(self.principal, self.address))
         self.no_content()
 
     async def _about(self, username: str) -> About:
         user = await self.identity.user(username)
         return About(username=user.username, display_name=user.display_name)
+
+
+class ServerActivityHandler(AdminHandler):
+    """``/activity``."""
+
+    async def get(self) -> None:
+        """Show who did what on the whole server."""
+        self.require_admin()
+        query = self.read_query(ActivityQuery)
+        self.write_json(
+            await self.identity.activity(
+                limit=query.limit,
+                after=query.after,
+                session_id=query.session_id,
+                actor=query.user,
+                action=query.action,
+            )
+        )
 
 
 def handlers(
@@ -307,6 +341,7 @@ def handlers(
         (url("me/logins/([^/]+)"), LoginEndHandler, services),
         (url("users"), UserListHandler, services),
         (url("users/([^/]+)"), UserHandler, services),
+        (url("activity"), ServerActivityHandler, services),
         (url("join"), JoinPage, {"invitations": invitations}),
         (url("confirm/([^/]+)"), ConfirmPage, {"confirmations": confirmations}),
     ]

@@ -13,9 +13,12 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 log = logging.getLogger(__name__)
 
@@ -86,20 +89,32 @@ class KeyRing:
         return KeyRing([fresh, *kept])
 
 
-def from_secret(secret: str) -> KeyRing:
-    """Return the ring of one secret that several servers share.
+def from_secret(secret: str, old: Sequence[str] = ()) -> KeyRing:
+    """Return the ring of a secret that several servers share.
+
+    Args:
+        secret: Signs and verifies.
+        old: Those that signed before, the newest first; they still verify.
 
     Raises:
-        UnsafeKeys: The secret is too short to be one.
+        UnsafeKeys: A secret is too short to be one.
     """
+    ages = range(len(old), -1, -1)
+    return KeyRing(
+        [_key_of(each, float(age)) for each, age in zip([secret, *old], ages, strict=True)]
+    )
+
+
+def _key_of(secret: str, created: float) -> Key:
     if len(secret) < MIN_SECRET:
         raise UnsafeKeys(
-            f"COLLAB_AI_SECRET_KEY has fewer than {MIN_SECRET} characters; make one with "
+            f"A secret of COLLAB_AI_SECRET_KEY or COLLAB_AI_OLD_SECRET_KEYS has fewer than "
+            f"{MIN_SECRET} characters; make one with "
             "python -c 'import secrets; print(secrets.token_urlsafe(48))'."
         )
     key = hashlib.sha256(b"jupyter-collab-ai signing key\0" + secret.encode()).digest()
     kid = hashlib.sha256(b"jupyter-collab-ai key id\0" + key).hexdigest()[:16]
-    return KeyRing([Key(kid, key)])
+    return Key(kid, key, created)
 
 
 class KeyFile(KeyRing):
@@ -174,8 +189,22 @@ def rotate(path: Path, *, keep: float) -> KeyFile:
     Raises:
         UnsafeKeys: Others than its owner may read the file, or it is damaged.
     """
-    _temporary(path, _read(path).rotated(keep=keep, now=time.time())).replace(path)
+    with _alone(path):
+        _temporary(path, _read(path).rotated(keep=keep, now=time.time())).replace(path)
     return KeyFile(path)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let no other process change the file meanwhile: a key of its would be lost."""
+    lock = path.with_name(f"{path.name}.lock")
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        if sys.platform != "win32":
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _new_key(now: float) -> Key:

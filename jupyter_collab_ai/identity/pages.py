@@ -333,7 +333,7 @@ class LogoutPage(Page):
     async def _end(self) -> None:
         principal = self.principal
         if principal is not None:
-            await self.identity.logout(principal)
+            await self.identity.logout(principal, address=self.request.remote_ip)
         self.provider.forget(self)
         self._show(done=True)
 

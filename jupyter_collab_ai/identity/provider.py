@@ -14,7 +14,12 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 from traitlets import default
 
-from jupyter_collab_ai.errors import CollabError, DatabaseUnavailable, NotAuthenticated
+from jupyter_collab_ai.errors import (
+    CollabError,
+    DatabaseUnavailable,
+    NotAuthenticated,
+    RateLimited,
+)
 from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.names import initials_of
 from jupyter_collab_ai.identity.pages import LoginPage, LogoutPage, Page, RegisterPage
@@ -76,7 +81,9 @@ class CollabIdentityProvider(PasswordIdentityProvider):
             if scheme.lower() == "bearer":
                 return await identity.authenticate(credential, Credential.BEARER)
             if scheme.lower() == "token":
-                if same_token(credential, self.token):
+                right = same_token(credential, self.token)
+                await identity.count_token(_address(handler), right=right, token=self.token)
+                if right:
                     return await identity.authenticate_starter()
                 raise NotAuthenticated("This is not the token of this server.")
         subprotocol = _bearer_of(handler)
@@ -105,10 +112,16 @@ class CollabIdentityProvider(PasswordIdentityProvider):
         except CollabError:
             principal = None
         here = without_token(handler.request.path, handler.request.query)
-        if same_token(given, self.token):
+        right = same_token(given, self.token)
+        try:
+            await identity.count_token(_address(handler), right=right, token=self.token)
+        except RateLimited:
+            # The redirect has to be made all the same: the URL must not keep the token.
+            right = False
+        if right:
             if principal is None or principal.user_id != identity.starter_id:
                 user, login = await identity.login_starter(
-                    address=handler.request.remote_ip or "",
+                    address=_address(handler),
                     user_agent=handler.request.headers.get("User-Agent"),
                 )
                 self.remember(handler, user, login)
@@ -250,6 +263,10 @@ def without_token(path: str, query: str) -> str:
     # Two slashes at the front would name another host.
     local = "/" + path.lstrip("/\\")
     return local + ("?" + urlencode(kept) if kept else "")
+
+
+def _address(handler: RequestHandler) -> str:
+    return handler.request.remote_ip or ""
 
 
 def _token_in_query(handler: RequestHandler) -> str | None:

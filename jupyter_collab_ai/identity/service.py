@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import (
@@ -17,6 +18,7 @@ from jupyter_collab_ai.errors import (
     InvalidCredentials,
     NotAuthenticated,
     NotFound,
+    RateLimited,
     RegistrationClosed,
     TokenExpired,
     TokenRevoked,
@@ -39,6 +41,8 @@ from jupyter_collab_ai.identity.tokens import (
 )
 from jupyter_collab_ai.ids import LoginId, UserId
 from jupyter_collab_ai.principal import Credential, Principal
+from jupyter_collab_ai.storage import audit
+from jupyter_collab_ai.storage.audit import By
 from jupyter_collab_ai.storage.changes import ChangeCache
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.web.limits import RateLimiter
@@ -51,6 +55,8 @@ _WRONG = "The username or the password is wrong."
 _REVOKED = "This login has ended; sign in again."
 #: Seconds from an expiry to the look at it, so that the clock is surely past it.
 _GRACE = 0.05
+#: Characters of a token of Jupyter's that nobody can guess; those that are generated have 48.
+_UNGUESSABLE = 32
 #: Seconds that the event loop may be told to wait in one go.
 _LONGEST_TIMER = 24 * 3600.0
 
@@ -219,9 +225,13 @@ class Identity:
             # Whoever got the name would get the files of the one who had it before.
             raise UsernameTaken("Files of a deleted account have this name; choose another.")
         stored = await self._hasher.hash(password)
-        user = await self._database.write(
-            lambda tx: store.add_user(tx, folded, stored_hash=stored, **values)
-        )
+
+        def add(tx: Tx) -> store.User:
+            made = store.add_user(tx, folded, stored_hash=stored, **values)
+            _note(tx, "account_registered", made, By(_Account(made), address))
+            return made
+
+        user = await self._database.write(add)
         try:
             if invitation is not None:
                 principal = _principal(user, Credential.BEARER, None)
@@ -229,7 +239,7 @@ class Identity:
             await self._accounts.make_home(user.username)
         except BaseException:
             # Others were faster with the invitation, or the disk is full: then nobody came in.
-            await asyncio.shield(self._database.write(lambda tx: store.delete_user(tx, user.id)))
+            await asyncio.shield(self._database.write(lambda tx: _withdraw(tx, user, address)))
             raise
         return user
 
@@ -242,9 +252,8 @@ class Identity:
             InvalidCredentials: Name or password are wrong, or the account is deactivated.
             RateLimited: Too many came from this address, or too many failed.
         """
-        self._throttle.login(address)
         folded = fold_username(username)[:64]
-        async with self._throttle.attempt(folded, address):
+        async with self._trying(folded, address):
             user, stored = await self._database.read(lambda tx: _password_of(tx, folded))
             matches = await self._hasher.verify(stored, password)
             if user is None or stored is None or not matches or not user.is_active:
@@ -294,11 +303,23 @@ class Identity:
             InvalidCredentials: It is another.
             RateLimited: Too many came from this address, or too many failed.
         """
-        self._throttle.login(address)
-        async with self._throttle.attempt(self.starter_name, address):
+        async with self._trying(self.starter_name, address):
             if not await self._hasher.run(matches):
                 raise InvalidCredentials("The token is wrong.")
             return await self.login_starter(address=address, user_agent=user_agent)
+
+    async def count_token(self, address: str, *, right: bool, token: str) -> None:
+        """Count a token that came in a request if it was not ``token``, Jupyter's own.
+
+        Raises:
+            RateLimited: Too many wrong ones came from this address. Where ``token`` is so short
+                that it could be guessed, also for the right one.
+        """
+        try:
+            self._throttle.token(address, right=right, guessable=len(token) < _UNGUESSABLE)
+        except RateLimited:
+            await self._note_throttled(None, address)
+            raise
 
     async def signs_in_by_token(self, username: str) -> bool:
         """Return whether this is the account of the starter, and has no password of its own."""
@@ -333,8 +354,7 @@ class Identity:
             InvalidCredentials: It is another, or the account is deactivated.
             RateLimited: Too many came from this address, or too many failed.
         """
-        self._throttle.login(address)
-        async with self._throttle.attempt(user.username, address):
+        async with self._trying(user.username, address):
             by_token = user.id == self.starter_id and await self._hasher.run(
                 lambda: is_secret(password)
             )
@@ -362,7 +382,7 @@ class Identity:
             user.id, login.id, Audience.COOKIE, LOGIN_LIFETIME, version=user.token_version
         )
 
-    async def refresh(self, token: str) -> dict[str, Any]:
+    async def refresh(self, token: str, *, address: str) -> dict[str, Any]:
         """Return new tokens for a refresh token, which is dead from now on.
 
         Raises:
@@ -377,6 +397,8 @@ class Identity:
                 tx, hash_refresh_token(token), hash_refresh_token(fresh), LOGIN_LIFETIME
             )
             user = None if login is None else store.find_user(tx, login.user_id)
+            if outcome is store.Rotation.REUSED and user is not None:
+                _note(tx, "refresh_token_reused", user, By(None, address))
             return outcome, login, user
 
         outcome, login, user = await self._database.write(write)
@@ -384,15 +406,23 @@ class Identity:
             raise NotAuthenticated("This is not a refresh token; sign in again.")
         if outcome is store.Rotation.EXPIRED:
             raise TokenExpired("This login has expired; sign in again.")
-        if login is None or user is None or not user.is_active:
+        if outcome is not store.Rotation.DONE or login is None:
+            raise TokenRevoked(_REVOKED)
+        if user is None or not user.is_active:
             raise TokenRevoked(_REVOKED)
         return self._answer(user, login, fresh)
 
-    async def logout(self, principal: Principal) -> None:
+    async def logout(self, principal: Principal, *, address: str | None) -> None:
         """End the login of a principal."""
         login_id = principal.login_id
-        if login_id is not None:
-            await self._database.write(lambda tx: store.end_login(tx, login_id))
+        if login_id is None:
+            return
+
+        def write(tx: Tx) -> None:
+            store.end_login(tx, login_id)
+            _note(tx, "signed_out", principal, By(principal, address))
+
+        await self._database.write(write)
 
     # ------------------------------------------------------------ one's own account
 
@@ -428,7 +458,7 @@ class Identity:
             RateLimited: Too many tries with a wrong password.
         """
         check_password(new, field="new_password")
-        async with self._throttle.attempt(principal.username, address):
+        async with self._trying(principal.username, address, is_login=False):
             stored = await self._database.read(
                 lambda tx: store.password_hash(tx, principal.user_id)
             )
@@ -442,6 +472,7 @@ class Identity:
                     raise InvalidCredentials("The password was changed at this moment; try again.")
                 store.change_user(tx, principal.user_id, password_hash=renewed)
                 store.end_logins(tx, principal.user_id, but=principal.login_id)
+                _note(tx, "password_changed", principal, By(principal, address))
 
             await self._database.write(write)
 
@@ -450,7 +481,7 @@ class Identity:
         found = await self._database.read(lambda tx: store.logins_of(tx, principal.user_id))
         return [login.as_json(principal.login_id) for login in found]
 
-    async def end_login(self, principal: Principal, login_id: str) -> None:
+    async def end_login(self, principal: Principal, login_id: str, *, address: str | None) -> None:
         """End one login of the principal's account.
 
         Raises:
@@ -462,6 +493,7 @@ class Identity:
             if login is None or login.user_id != principal.user_id or login.revoked_at is not None:
                 raise NotFound("There is no such login.")
             store.end_login(tx, login.id)
+            _note(tx, "login_ended", principal, By(principal, address), login=login.id)
 
         await self._database.write(write)
 
@@ -481,18 +513,30 @@ class Identity:
         return await self._administration.user(username)
 
     async def change_user(
-        self, username: str, *, is_admin: bool | None, is_active: bool | None
+        self, username: str, *, is_admin: bool | None, is_active: bool | None, by: By
     ) -> store.User:
         """Make an account an admin or not, active or not; its logins end when deactivated.
+
+        Args:
+            username: Which account.
+            is_admin: Whether it may do everything; None leaves it as it is.
+            is_active: Whether it can be signed in to; None leaves it as it is.
+            by: Who asks for it, for the audit log.
 
         Raises:
             NotFound: There is none of this name.
             InvalidRequest: It is the account of whoever starts the server, or the only admin.
         """
-        return await self._administration.change(username, is_admin=is_admin, is_active=is_active)
+        return await self._administration.change(
+            username, is_admin=is_admin, is_active=is_active, by=by
+        )
 
-    async def delete_user(self, username: str) -> None:
+    async def delete_user(self, username: str, *, by: By) -> None:
         """Delete an account; its files stay, and nobody else gets its name while they do.
+
+        Args:
+            username: Which account.
+            by: Who asks for it, for the audit log.
 
         Raises:
             NotFound: There is none of this name.
@@ -500,18 +544,74 @@ class Identity:
             LastOwner: It is the only owner of a session.
         """
         user = await self.user(username)
-        if user.id == self.starter_id:
+        if user.id == self.starter_id or user.starts_server:
             raise starters_own("username")
         await self._accounts.may_delete(user.id)
 
         def write(tx: Tx) -> None:
             store.delete_user(tx, user.id)
             store.remember_username(tx, user.username)
+            _note(tx, "account_deleted", user, by)
 
         await self._database.write(write)
         await self._accounts.end_abandoned()
 
+    async def activity(
+        self,
+        *,
+        limit: int,
+        after: str | None,
+        session_id: str | None,
+        actor: str | None,
+        action: str | None,
+    ) -> dict[str, Any]:
+        """Return what was done on this server, the newest first.
+
+        Raises:
+            InvalidRequest: ``after`` is not what a page said comes next.
+        """
+        before = audit.parse_after(after)
+        name = None if actor is None else fold_username(actor)
+        rows, following = await self._database.read(
+            lambda tx: audit.page(
+                tx, limit=limit, before=before, session_id=session_id, actor=name, action=action
+            )
+        )
+        return {
+            "items": [audit.as_full_json(row) for row in rows],
+            "next": None if following is None else str(following),
+        }
+
     # ------------------------------------------------------------ inside
+
+    @contextlib.asynccontextmanager
+    async def _trying(
+        self, account: str, address: str, *, is_login: bool = True
+    ) -> AsyncIterator[None]:
+        """Try a password in the block, as the throttle allows it; what it refuses is noted."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                if is_login:
+                    self._throttle.login(address)
+                await stack.enter_async_context(self._throttle.attempt(account, address))
+            except RateLimited:
+                await self._note_throttled(account, address)
+                raise
+            yield
+
+    async def _note_throttled(self, account: str | None, address: str) -> None:
+        if not self._throttle.is_news("" if account is None else account, address):
+            return
+
+        def write(tx: Tx) -> None:
+            # Of names that are nobody's some are passwords, typed into the wrong field.
+            user = None if account is None else store.find_user_named(tx, account)
+            target = None if user is None else user.username
+            action = "token_throttled" if account is None else "sign_in_throttled"
+            audit.note(tx, None, action, session_id=None, target=target, address=address)
+
+        with contextlib.suppress(CollabError):
+            await self._database.write(write)
 
     async def _named(self, folded: str) -> store.User | None:
         return await self._database.read(lambda tx: store.find_user_named(tx, folded))
@@ -646,13 +746,46 @@ def _password_of(tx: Tx, folded: str) -> tuple[store.User | None, str | None]:
 def _new_login(
     tx: Tx, user: store.User, method: str, address: str, user_agent: str | None
 ) -> store.Login:
-    return store.add_login(
+    made = store.add_login(
         tx,
         user.id,
         method=method,
         lifetime=LOGIN_LIFETIME,
         address=address[:64],
         user_agent=user_agent,
+    )
+    _note(tx, "signed_in", user, By(_Account(user), address), method=method, login=made.id)
+    return made
+
+
+def _withdraw(tx: Tx, user: store.User, address: str) -> None:
+    """Take a registration back that came to nothing."""
+    store.delete_user(tx, user.id)
+    _note(tx, "account_deleted", user, By(None, address), because="not_registered")
+
+
+class _Named(Protocol):
+    @property
+    def username(self) -> str: ...
+
+
+class _Account:
+    """An account that does something by itself, for the audit log."""
+
+    def __init__(self, user: store.User) -> None:
+        self.user_id: str | None = user.id
+        self.username = user.username
+
+
+def _note(tx: Tx, action: str, about: _Named, by: By, **detail: object) -> None:
+    audit.note(
+        tx,
+        by.actor,
+        action,
+        session_id=None,
+        target=about.username,
+        detail=detail or None,
+        address=by.address,
     )
 
 

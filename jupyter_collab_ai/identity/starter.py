@@ -22,24 +22,24 @@ def ensure_starter(tx: Tx, username: str) -> store.User:
     """
     name, found = find_starter(tx, username)
     if found is None:
-        return store.add_user(tx, name, is_admin=True)
-    if not found.is_active:
-        store.change_user(tx, found.id, is_active=True)
+        found = store.add_user(tx, name, is_admin=True)
+    if not (found.is_active and found.starts_server):
+        store.change_user(tx, found.id, is_active=True, starts_server=True)
     return found
 
 
 def find_starter(tx: Tx, username: str) -> tuple[str, store.User | None]:
     """Return the name that the starter's account has or will get, and the account.
 
-    An account of the same name that somebody registered on another server stays theirs: the
-    starter's is called differently then.
+    An account of the same name that somebody registered on another server, or that another
+    identity provider brought, stays theirs: the starter's is called differently then.
 
     Raises:
         NoStarterName: Others have the names that it could have.
     """
     for name in (username, f"{username[:58]}-admin"):
         found = store.find_user_named(tx, name)
-        if found is None or found.is_admin:
+        if found is None or (found.is_admin and found.issuer is None):
             return name, found
     raise NoStarterName(
         f"There are accounts called {username} and {username}-admin, and neither is an admin; "

@@ -44,6 +44,10 @@ class User:
     has_password: bool
     #: Counts up when all tokens of the account have to end.
     token_version: int
+    #: Whether somebody started a server as this account.
+    starts_server: bool
+    #: Which other identity provider the account comes from; None for one of our own.
+    issuer: str | None
 
     def as_json(self) -> dict[str, Any]:
         """Return what its owner and admins see."""
@@ -59,6 +63,16 @@ class User:
         if self.email is not None:
             value["email"] = self.email
         return value
+
+
+@dataclass(frozen=True)
+class External:
+    """Somebody as another identity provider knows them."""
+
+    #: Which provider.
+    issuer: str
+    #: What it calls them; it never calls two of them the same.
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,8 @@ class Rotation(Enum):
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     DEAD = "dead"
+    #: It was used before, so somebody has it who should not: its login has ended just now.
+    REUSED = "reused"
 
 
 # ---------------------------------------------------------------- accounts
@@ -107,7 +123,17 @@ def find_user(tx: Tx, user_id: str) -> User | None:
 
 def find_user_named(tx: Tx, username: str) -> User | None:
     """Return the account of this folded name."""
+    if not storable(username):
+        return None
     row = tx.execute(select(users).where(users.c.username == username)).one_or_none()
+    return None if row is None else _user(row)
+
+
+def find_external(tx: Tx, external: External) -> User | None:
+    """Return the account of somebody whom another identity provider knows."""
+    row = tx.execute(
+        select(users).where(users.c.issuer == external.issuer, users.c.subject == external.subject)
+    ).one_or_none()
     return None if row is None else _user(row)
 
 
@@ -139,8 +165,9 @@ def add_user(
     email: str | None = None,
     stored_hash: str | None = None,
     is_admin: bool = False,
+    external: External | None = None,
 ) -> User:
-    """Add an account.
+    """Add an account; ``external`` is who it is to another identity provider.
 
     Raises:
         UsernameTaken: There is one of this name.
@@ -159,6 +186,8 @@ def add_user(
                 password_hash=stored_hash,
                 is_admin=is_admin,
                 is_active=True,
+                issuer=None if external is None else external.issuer,
+                subject=None if external is None else external.subject,
                 created_at=utcnow(),
             )
         )
@@ -213,6 +242,8 @@ def page_of_users(
     tx: Tx, *, limit: int, after: str | None, query: str | None
 ) -> tuple[list[User], str | None]:
     """Return accounts by name, and the name after which the list goes on."""
+    if not storable(after or "", query or ""):
+        return [], None
     statement = select(users).order_by(users.c.username).limit(limit + 1)
     if after is not None:
         statement = statement.where(users.c.username > after)
@@ -234,6 +265,8 @@ def page_of_users(
 
 def find_login(tx: Tx, login_id: str) -> Login | None:
     """Return the login of this id."""
+    if not storable(login_id):
+        return None
     row = tx.execute(select(logins).where(logins.c.id == login_id)).one_or_none()
     return None if row is None else _login(row)
 
@@ -364,6 +397,7 @@ def rotate_refresh_token(
             return Rotation.EXPIRED, None
         if now - row.used_at > GRACE:
             end_login(tx, login.id)
+            return Rotation.REUSED, login
         return Rotation.DEAD, None
     tx.execute(
         update(logins)
@@ -383,6 +417,11 @@ def rotate_refresh_token(
     return Rotation.DONE, renewed
 
 
+def storable(*texts: str) -> bool:
+    """Return whether both databases can hold these texts; what they can't, is nowhere."""
+    return not any("\0" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in texts)
+
+
 def _taken() -> UsernameTaken:
     return UsernameTaken("This username is taken; choose another.")
 
@@ -399,6 +438,8 @@ def _user(row: Row[Any]) -> User:
         created_at=row.created_at,
         has_password=row.password_hash is not None,
         token_version=row.token_version,
+        starts_server=row.starts_server,
+        issuer=row.issuer,
     )
 
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator
 
 from jupyter_collab_ai.errors import InvalidCredentials, RateLimited
-from jupyter_collab_ai.web.limits import FAILED_LOGINS, LOGINS, REGISTRATIONS, RateLimiter
+from jupyter_collab_ai.web.limits import (
+    FAILED_LOGINS,
+    FAILED_TOKENS,
+    LOGINS,
+    NOTES,
+    REGISTRATIONS,
+    RateLimiter,
+    network_of,
+)
 
 #: Tries for one account from one address that may wait for each other.
 MAX_WAITING = 64
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one address: a host of IPv6 has a whole network of its own."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Throttle:
@@ -53,6 +47,25 @@ class Throttle:
             RateLimited: Too many came from this address.
         """
         self._limiter.hit(LOGINS, network_of(address))
+
+    def token(self, address: str, *, right: bool, guessable: bool) -> None:
+        """Count a token of Jupyter's if it is wrong.
+
+        One that nobody can guess is taken however many wrong ones came from its address, so
+        that nobody is shut out by what others try there. One that can be guessed is not: else
+        the limit would keep nobody from guessing on.
+
+        Raises:
+            RateLimited: Too many wrong ones came from this address.
+        """
+        if not right:
+            self._limiter.hit(FAILED_TOKENS, network_of(address))
+        elif guessable:
+            self._limiter.check(FAILED_TOKENS, network_of(address))
+
+    def is_news(self, *key: str) -> bool:
+        """Return whether a throttled account or address is to be noted, once a minute each."""
+        return self._limiter.passes(NOTES, *key)
 
     @contextlib.asynccontextmanager
     async def attempt(self, account: str, address: str) -> AsyncIterator[None]:

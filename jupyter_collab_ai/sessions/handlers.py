@@ -229,6 +229,7 @@ class MemberHandler(MembersHandler):
 
     async def delete(self, session_id: str, username: str) -> None:
         """Remove a member, or leave."""
+        self.count_sharing()
         await self.members.remove(self.principal, session_id, username, address=self.address)
         self.no_content()
 
@@ -239,6 +240,7 @@ class InviteHandler(InvitationsHandler):
     async def post(self) -> None:
         """Invite by name or by link."""
         body = self.read_body(InviteBody)
+        self.count_sharing()
         await confirm(
             self,
             self.confirmations,
@@ -278,6 +280,7 @@ class InvitationHandler(InvitationsHandler):
 
     async def delete(self, session_id: str, invitation_id: str) -> None:
         """Revoke an invitation."""
+        self.count_sharing()
         await self.invitations.revoke(
             self.principal, session_id, invitation_id, address=self.address
         )
@@ -301,6 +304,7 @@ class AccessHandler(MembersHandler):
     async def put(self) -> None:
         """Change a role."""
         body = self.read_body(AccessBody)
+        self.count_sharing()
         await confirm(
             self,
             self.confirmations,

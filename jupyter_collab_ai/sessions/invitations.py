@@ -81,14 +81,17 @@ class Invitations:
         Raises:
             NotFound, RoleRequired: Who asks may not, or the account is deactivated.
             AlreadyMember: The account is a member.
-            InvalidRequest: The username can't be one.
+            InvalidRequest: The username can't be one, or the session has as many members or
+                invitations as one may.
         """
         name = _folded(username)
         lifetime = DEFAULT_EXPIRY if expires_in is None else timedelta(seconds=expires_in)
         secret = secrets.token_urlsafe(SECRET_BYTES)
 
         def write(tx: Tx, session: store.Session) -> Invited:
-            joins = name is not None and _join_by_name(tx, session, name, role)
+            joins = name is not None and self._join_by_name(tx, session, name, role)
+            if not joins:
+                self._sessions.bounds.require_invitation(tx, session.id)
             made = store.add_invitation(
                 tx,
                 session.id,
@@ -223,6 +226,7 @@ class Invitations:
         Raises:
             NotFound: There is no such invitation, or it is for somebody else.
             InvitationExpired, InvitationUsed, InvitationRevoked: It is over.
+            InvalidRequest: The session has as many members as one may.
         """
 
         def write(tx: Tx) -> store.Session:
@@ -231,6 +235,8 @@ class Invitations:
             current = store.role_of(tx, session.id, principal.user_id)
             if current is not None and current.rank >= invitation.role.rank:
                 return session
+            if current is None:
+                self._sessions.bounds.require_member(tx, session.id)
             if not store.use_invitation(tx, invitation.id):
                 _require_usable(replace(invitation, uses=invitation.max_uses))
             store.put_member(tx, session.id, principal.user_id, invitation.role)
@@ -248,6 +254,19 @@ class Invitations:
         session = await self._database.write(write, lock=store.LOCK)
         return await self._sessions.describe(principal, session)
 
+    def _join_by_name(self, tx: Tx, session: store.Session, username: str, role: Role) -> bool:
+        """Make the account of this name a member; False where there is none."""
+        user = store.user_named(tx, username)
+        if user is None:
+            return False
+        if not user.is_active:
+            raise NotFound("The account of this name is deactivated; ask an admin of this server.")
+        if store.role_of(tx, session.id, UserId(user.id)) is not None:
+            raise AlreadyMember(f"{user.username} is a member already; change the role instead.")
+        self._sessions.bounds.require_member(tx, session.id)
+        store.put_member(tx, session.id, UserId(user.id), role)
+        return True
+
 
 def _folded(username: str | None) -> str | None:
     name = None if username is None else username.casefold()
@@ -255,19 +274,6 @@ def _folded(username: str | None) -> str | None:
         sentence = "This can't be a username; leave it out to get a link for anybody."
         raise InvalidRequest(sentence, errors=[FieldError("username", sentence)])
     return name
-
-
-def _join_by_name(tx: Tx, session: store.Session, username: str, role: Role) -> bool:
-    """Make the account of this name a member; False where there is none."""
-    user = store.user_named(tx, username)
-    if user is None:
-        return False
-    if not user.is_active:
-        raise NotFound("The account of this name is deactivated; ask an admin of this server.")
-    if store.role_of(tx, session.id, UserId(user.id)) is not None:
-        raise AlreadyMember(f"{user.username} is a member already; change the role instead.")
-    store.put_member(tx, session.id, UserId(user.id), role)
-    return True
 
 
 def _find(tx: Tx, secret: str, username: str | None) -> tuple[store.Invitation, store.Session]:

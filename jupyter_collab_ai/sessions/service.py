@@ -22,6 +22,7 @@ from jupyter_collab_ai.errors import (
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
+from jupyter_collab_ai.sessions.bounds import DEFAULT_BOUNDS, Bounds
 from jupyter_collab_ai.sessions.naming import file_name, kind_by_name, kind_of
 from jupyter_collab_ai.sessions.paths import (
     HOMES,
@@ -55,6 +56,7 @@ class Sessions(Standings):
         moves: Moves,
         *,
         policy: Policy = DEFAULT_POLICY,
+        bounds: Bounds = DEFAULT_BOUNDS,
     ) -> None:
         """Begin to know who may do what.
 
@@ -64,8 +66,10 @@ class Sessions(Standings):
             locks: Where an AI operation is writing.
             moves: Told after sessions have followed files that were moved or deleted.
             policy: What each role may do.
+            bounds: How many sessions and members there may be.
         """
         super().__init__(database, policy=policy)
+        self.bounds = bounds
         self._contents = contents
         self._locks = locks
         self._moves = moves
@@ -85,7 +89,8 @@ class Sessions(Standings):
         """Share a file or folder, made if it does not exist, and return the session.
 
         Raises:
-            InvalidRequest: The path, the type or the content can't be used.
+            InvalidRequest: The path, the type or the content can't be used, or who asks owns as
+                many sessions as an account may.
             DocumentTooLarge: The content is too large to be edited together.
             AdminRequired: It lies outside the folder of who asks.
             NotFound: It does, and who asks may not know of it.
@@ -109,6 +114,7 @@ class Sessions(Standings):
         def write(tx: Tx) -> store.Session:
             if store.overlapping(tx, path) is not None:
                 raise PathShared(_SHARED)
+            self.bounds.require_session(tx, principal.user_id)
             session = store.add(tx, name, path, kind)
             store.put_member(tx, session.id, principal.user_id, Role.OWNER)
             _note(tx, principal, "session_created", session, target=path, address=address)
@@ -185,26 +191,13 @@ class Sessions(Standings):
             InvalidRequest: ``after`` is not what a page said comes next.
         """
         session = await self.require_in(principal, session_id, Capability.MANAGE)
-        before = None
-        if after is not None:
-            if not after.isascii() or not after.isdigit() or len(after) > 18:
-                raise _bad_cursor()
-            before = int(after)
-        rows = await self._database.read(
-            lambda tx: store.activity_of(tx, session.id, limit=limit + 1, before=before)
+        before = audit.parse_after(after)
+        rows, following = await self._database.read(
+            lambda tx: audit.page(tx, limit=limit, before=before, session_id=session.id)
         )
         return {
-            "items": [
-                {
-                    "at": rfc3339(row.at),
-                    "actor": row.actor,
-                    "action": row.action,
-                    "target": row.target,
-                    "detail": row.detail,
-                }
-                for row in rows[:limit]
-            ],
-            "next": str(rows[limit - 1].id) if len(rows) > limit else None,
+            "items": [audit.as_json(row) for row in rows],
+            "next": None if following is None else str(following),
         }
 
     # ------------------------------------------------------------ changing

@@ -6,7 +6,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, desc, func, insert, or_, select, update
@@ -17,13 +17,15 @@ from jupyter_collab_ai.ids import InvitationId, SessionId, UserId, new_id
 from jupyter_collab_ai.sessions.paths import ancestors, is_canonical
 from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.storage.database import Tx
-from jupyter_collab_ai.storage.tables import activity, invitations, members, sessions, users
+from jupyter_collab_ai.storage.tables import invitations, members, sessions, users
 
 #: Change topics; the keys are the session's id, and ``session:user``.
 SESSION = "session"
 MEMBER = "member"
 #: All changes of one kind in one lock, so that checks over several rows hold.
 LOCK = "sessions"
+#: How long it can still be told of an invitation that it is over, and why.
+KEEP_INVITATIONS = timedelta(days=30)
 #: Sessions that are read at a time where not all of them may be wanted.
 _BATCH = 500
 
@@ -357,6 +359,20 @@ def has_other_owner(tx: Tx, session_id: SessionId, user_id: UserId) -> bool:
     )
 
 
+def count_owned(tx: Tx, user_id: UserId) -> int:
+    """Return of how many sessions an account is an owner."""
+    owned = select(func.count()).where(
+        members.c.user_id == user_id, members.c.role == Role.OWNER.value
+    )
+    return int(tx.execute(owned).scalar_one())
+
+
+def count_members(tx: Tx, session_id: SessionId) -> int:
+    """Return how many members a session has."""
+    counted = select(func.count()).where(members.c.session_id == session_id)
+    return int(tx.execute(counted).scalar_one())
+
+
 def put_member(tx: Tx, session_id: SessionId, user_id: UserId, role: Role) -> None:
     """Make a user a member in this role, or change the role."""
     changed = tx.execute(
@@ -424,7 +440,17 @@ def add_invitation(
     max_uses: int,
     uses: int = 0,
 ) -> Invitation:
-    """Add an invitation; of its secret only a hash is kept."""
+    """Add an invitation; of its secret only a hash is kept.
+
+    Those of the session that were over long ago are swept.
+    """
+    long_ago = utcnow() - KEEP_INVITATIONS
+    tx.execute(
+        delete(invitations).where(
+            invitations.c.session_id == session_id,
+            or_(invitations.c.expires_at < long_ago, invitations.c.revoked_at < long_ago),
+        )
+    )
     made = Invitation(
         id=InvitationId(new_id()),
         session_id=session_id,
@@ -464,16 +490,26 @@ def invitation_by_secret(tx: Tx, secret: str) -> Invitation | None:
     return None if row is None else _invitation(row)
 
 
+def count_open_invitations(tx: Tx, session_id: SessionId) -> int:
+    """Return how many invitations of a session can still be accepted."""
+    counted = select(func.count()).where(*_open_of(session_id))
+    return int(tx.execute(counted).scalar_one())
+
+
+def _open_of(session_id: SessionId) -> tuple[ColumnElement[bool], ...]:
+    return (
+        invitations.c.session_id == session_id,
+        invitations.c.revoked_at.is_(None),
+        invitations.c.expires_at > utcnow(),
+        invitations.c.uses < invitations.c.max_uses,
+    )
+
+
 def invitations_of(tx: Tx, session_id: SessionId) -> list[Invitation]:
     """Return the invitations of a session that can still be accepted, the newest first."""
     rows = tx.execute(
         select(invitations)
-        .where(
-            invitations.c.session_id == session_id,
-            invitations.c.revoked_at.is_(None),
-            invitations.c.expires_at > utcnow(),
-            invitations.c.uses < invitations.c.max_uses,
-        )
+        .where(*_open_of(session_id))
         .order_by(desc(invitations.c.created_at), desc(invitations.c.id))
     )
     return [_invitation(row) for row in rows]
@@ -503,17 +539,6 @@ def revoke_invitation(tx: Tx, session_id: SessionId, invitation_id: str) -> bool
         .values(revoked_at=utcnow())
     )
     return bool(changed.rowcount)
-
-
-# ---------------------------------------------------------------- audit
-
-
-def activity_of(tx: Tx, session_id: SessionId, *, limit: int, before: int | None) -> list[Row[Any]]:
-    """Return what was done in a session, the newest first."""
-    statement = select(activity).where(activity.c.session_id == session_id)
-    if before is not None:
-        statement = statement.where(activity.c.id < before)
-    return list(tx.execute(statement.order_by(desc(activity.c.id)).limit(limit)))
 
 
 def _overlaps(path: str) -> ColumnElement[bool]:

@@ -53,9 +53,16 @@ users = Table(
     Column("password_hash", Text),
     Column("is_admin", Boolean, nullable=False, server_default=text("false")),
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    #: Whether somebody started a server on this database as this account.
+    Column("starts_server", Boolean, nullable=False, server_default=text("false")),
+    #: Where the account comes from another identity provider: which one, and what it calls it.
+    Column("issuer", String(255)),
+    Column("subject", String(255)),
     #: Counts up when every login of the user has to end.
     Column("token_version", Integer, nullable=False, server_default=text("1")),
     Column("created_at", UtcDateTime, nullable=False),
+    # An index, not a constraint: SQLite can add it without making the table anew.
+    Index("uq_users_issuer_subject", "issuer", "subject", unique=True),
 )
 
 #: Names of deleted accounts, whose files may still be there.

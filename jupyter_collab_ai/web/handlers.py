@@ -12,10 +12,13 @@ from tornado import web
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotAuthenticated, RequestTooLarge
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.web.errors import bare_body, body_of, headers_of, status_of
+from jupyter_collab_ai.web.limits import CALLS, SHARING, network_of
 from jupyter_collab_ai.web.requests import parse_body, parse_query
 
 M = TypeVar("M", bound=BaseModel)
 
+#: Under which name the web application has the limiter.
+LIMITER = "collab_limiter"
 #: Bytes that a request body may have, where a handler does not say otherwise.
 MAX_BODY = 1024 * 1024
 #: What is certainly no JSON.
@@ -33,6 +36,32 @@ class ApiHandler(APIHandler):
     #: Whether a body has to be declared as JSON. Where it is not, an XSRF token or an access
     #: token keeps the forms of other sites out; JupyterLab sends its JSON as text/plain.
     json_only = False
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Do what upstream does first, and count the call."""
+        await super().prepare()
+        principal = getattr(self.current_user, "principal", None)
+        self.count_call(principal if isinstance(principal, Principal) else None)
+
+    def count_call(self, principal: Principal | None) -> None:
+        """Count a call of an account, or of this address where nobody is signed in.
+
+        Raises:
+            RateLimited: It is one too many.
+        """
+        limiter = self.settings.get(LIMITER)
+        if limiter is not None and not self._finished:
+            limiter.hit(CALLS, network_of(self.address) if principal is None else principal.user_id)
+
+    def count_sharing(self) -> None:
+        """Count an invitation, or a change of somebody's role.
+
+        Raises:
+            RateLimited: It is one too many.
+        """
+        limiter = self.settings.get(LIMITER)
+        if limiter is not None:
+            limiter.hit(SHARING, self.principal.user_id)
 
     @property
     def principal(self) -> Principal:
@@ -122,6 +151,6 @@ class ApiHandler(APIHandler):
 class UnknownHandler(ApiHandler):
     """Answers 404 for whatever lies under our prefix and does not exist."""
 
-    def prepare(self) -> NoReturn:  # type: ignore[override]
+    async def prepare(self) -> NoReturn:  # type: ignore[override]
         """Refuse before anything else happens."""
         raise web.HTTPError(404)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+from jupyter_collab_ai.identity import keys
 from jupyter_collab_ai.identity.starter import ensure_starter
 from jupyter_collab_ai.storage.database import Database
 from tests.cli.terminal import environment, run, run_at_terminal
@@ -34,6 +35,7 @@ async def test_the_examples_do_what_the_page_says(
 ) -> None:
     # As after the first start of a server by the one who is at the terminal now.
     await database.write(lambda tx: ensure_starter(tx, "maria"))
+    keys.load(tmp_path / "collab-ai" / "keys.json")
     env = {
         **environment(tmp_path, database_url),
         "LOGNAME": "maria",
@@ -45,11 +47,17 @@ async def test_the_examples_do_what_the_page_says(
 
 
 def test_the_page_names_every_command(tmp_path: Path) -> None:
-    shown = run(["jupyter", "collab-ai", "user", "--help"], environment(tmp_path)).out
-    commands = set(re.findall(r"^    ([a-z-]+)(?:  |$)", shown, re.M))
-    assert len(commands) >= 7
+    def offered(*subject: str) -> set[str]:
+        shown = run(["jupyter", "collab-ai", *subject, "--help"], environment(tmp_path)).out
+        return set(re.findall(r"^    ([a-z-]+)(?:  |$)", shown, re.M))
+
     shown_on_page = "".join(code for code, _ in examples())
-    assert commands == set(re.findall(r"jupyter collab-ai user ([a-z-]+)", shown_on_page))
+    assert offered() == {"user", "keys", "audit"}
+    assert "jupyter collab-ai audit" in shown_on_page
+    assert len(offered("user")) >= 7
+    for subject in ("user", "keys"):
+        on_page = set(re.findall(rf"jupyter collab-ai {subject} ([a-z-]+)", shown_on_page))
+        assert offered(subject) == on_page
 
 
 def test_another_output_is_seen() -> None:

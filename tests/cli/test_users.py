@@ -16,9 +16,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from jupyter_collab_ai.cli import desk, main, passwords
 from jupyter_collab_ai.cli.main import DONE, FAILED, INTERRUPTED
-from jupyter_collab_ai.identity import store
+from jupyter_collab_ai.identity import keys, store
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.starter import ensure_starter
+from jupyter_collab_ai.identity.tokens import Audience, Tokens
+from jupyter_collab_ai.ids import LoginId, UserId
+from jupyter_collab_ai.storage import audit
 from jupyter_collab_ai.storage.database import Database
 from jupyter_collab_ai.storage.tables import users
 
@@ -40,7 +43,7 @@ def cli(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Cli:
-    """Runs ``user …`` and returns the exit status, standard output and standard error."""
+    """Runs a command, ``user …`` if not said otherwise: exit status, output and errors."""
     monkeypatch.setenv("COLLAB_AI_DATABASE_URL", database_url)
     monkeypatch.setenv("COLLAB_AI_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("LOGNAME", "boss")
@@ -49,7 +52,8 @@ def cli(
     async def run(*arguments: str, given: str = PASSWORD) -> tuple[int, str, str]:
         stdin = io.TextIOWrapper(io.BytesIO(given.encode(errors="surrogateescape")))
         monkeypatch.setattr("sys.stdin", stdin)
-        status = await asyncio.to_thread(main.main, ["user", *arguments])
+        subject = () if arguments[0] in ("keys", "audit") else ("user",)
+        status = await asyncio.to_thread(main.main, [*subject, *arguments])
         return status, *capfd.readouterr()
 
     return run
@@ -298,6 +302,90 @@ async def test_who_starts_the_server_stays_an_active_admin(
     await cli("promote", "ada")
     sentence = "This account belongs to whoever starts the server; it stays an active admin.\n"
     assert await cli(command, "boss") == (FAILED, "", sentence)
+
+
+@pytest.mark.parametrize("command", ["demote", "deactivate"])
+async def test_who_starts_a_server_as_another_user_of_the_system_is_known(
+    cli: Cli, database: Database, boss: store.User, command: str
+) -> None:
+    await database.write(lambda tx: ensure_starter(tx, "jupyter"))
+    sentence = "This account belongs to whoever starts the server; it stays an active admin.\n"
+    assert await cli(command, "jupyter") == (FAILED, "", sentence)
+    # ... until somebody says that they start none any more.
+    assert (await cli(command, "jupyter", "--no-starter"))[0] == DONE
+    found = await find(database, "jupyter")
+    assert found is not None
+    assert not found.starts_server
+    assert found.is_admin == (command != "demote")
+    assert found.is_active == (command != "deactivate")
+
+
+async def test_what_is_done_here_is_in_the_audit_log(cli: Cli, database: Database) -> None:
+    await cli("create", "ada", "--password-stdin")
+    await cli("promote", "ada")
+    await cli("set-password", "ada", "--password-stdin")
+    status, out, _ = await cli("audit", "--json", "--user", "BOSS")
+    entries = [json.loads(line) for line in out.splitlines()][::-1]
+    assert status == DONE
+    assert [(entry["action"], entry["target"], entry["detail"]) for entry in entries] == [
+        ("account_created", "ada", {"is_admin": False}),
+        ("account_changed", "ada", {"is_admin": True}),
+        ("password_set", "ada", None),
+    ]
+    assert {(entry["actor"], entry["address"]) for entry in entries} == {("boss", "terminal")}
+
+
+async def test_the_audit_log_for_people(cli: Cli, database: Database) -> None:
+    def write(tx: Any) -> None:
+        for action, target in (("one", "first"), ("two", "sec\x1b[2Jond")):
+            audit.note(tx, None, action, session_id="s1", target=target, detail={"a": 1})
+
+    await database.write(write)
+    status, out, _ = await cli("audit", "--limit", "1", "--session", "s1")
+    assert status == DONE
+    header, line = out.splitlines()
+    assert header.split() == ["WHEN", "WHO", "WHAT", "WHOM", "FROM", "DETAIL"]
+    # No entry plays the terminal.
+    assert line.split()[1:] == ["-", "two", r"sec\x1b[2Jond", "-", "a=1"]
+    assert (await cli("audit", "--action", "none"))[1].count("\n") == 1
+
+
+# ---------------------------------------------------------------- keys
+
+
+async def test_a_new_key_signs_nobody_out(cli: Cli, database: Database, tmp_path: Path) -> None:
+    ring = keys.load(tmp_path / "keys.json")
+    token = Tokens(ring).mint(
+        UserId("u"), LoginId("l"), Audience.COOKIE, timedelta(days=30), version=1
+    )
+    status, out, _ = await cli("keys", "rotate")
+    kid = keys.load(tmp_path / "keys.json").newest.kid
+    assert (status, kid in out, kid != ring.keys[0].kid) == (DONE, True, True)
+    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
+    later = Tokens(keys.load(tmp_path / "keys.json"))
+    assert later.verify(token, Audience.COOKIE).user_id == "u"
+    status, out, _ = await cli("keys", "list")
+    assert [line.split()[0] for line in out.splitlines()] == ["KEY", kid, ring.keys[0].kid]
+    assert [line.split()[2] for line in out.splitlines()[1:]] == ["signs", "verifies"]
+    secret = json.loads((tmp_path / "keys.json").read_text())["keys"][0]["key"]
+    assert secret not in out
+    (line,) = (await cli("audit", "--json"))[1].splitlines()
+    assert (json.loads(line)["action"], json.loads(line)["target"]) == ("keys_rotated", kid)
+
+
+async def test_keys_that_are_not_there_or_not_here(
+    cli: Cli, boss: store.User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, _, err = await cli("keys", "rotate")
+    assert (status, err.startswith("There are no keys in")) == (FAILED, True)
+    keys.load(tmp_path / "keys.json")
+    (tmp_path / "keys.json").chmod(0o640)
+    status, _, err = await cli("keys", "rotate")
+    assert (status, err.startswith("Others may read the signing keys")) == (FAILED, True)
+    monkeypatch.setenv("COLLAB_AI_SECRET_KEY", "s" * 40)
+    for command in ("list", "rotate"):
+        status, _, err = await cli("keys", command)
+        assert (status, "COLLAB_AI_OLD_SECRET_KEYS" in err) == (FAILED, True)
 
 
 @pytest.mark.parametrize("command", ["demote", "deactivate"])

@@ -11,6 +11,7 @@ from jupyter_collab_ai.errors import InvalidRequest, NotFound
 from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.administration import Administration
 from jupyter_collab_ai.identity.passwords import Hasher
+from jupyter_collab_ai.storage.audit import By
 
 PASSWORD = "correct horse battery"
 
@@ -26,7 +27,7 @@ def terminal(database):
 async def test_an_account_from_elsewhere_gets_its_folder_with_its_first_login(
     identity, others, terminal
 ):
-    await terminal.create("ada", PASSWORD)
+    await terminal.create("ada", PASSWORD, by=By())
     assert others.homes == []
     await identity.login("ada", PASSWORD, address="127.0.0.1", user_agent=None)
     assert others.homes == ["ada"]
@@ -39,17 +40,17 @@ async def test_who_can_have_no_folder_signs_in_all_the_same(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(others, "make_home", fail)
-    await terminal.create("ada", PASSWORD)
+    await terminal.create("ada", PASSWORD, by=By())
     user, _ = await identity.login("ada", PASSWORD, address="127.0.0.1", user_agent=None)
     assert user.username == "ada"
 
 
 async def test_two_admins_do_not_take_each_others_right_away(database, terminal):
     for name in ("ada", "ben"):
-        await terminal.create(name, PASSWORD, is_admin=True)
+        await terminal.create(name, PASSWORD, is_admin=True, by=By())
     results = await asyncio.gather(
-        terminal.change("ada", is_admin=False),
-        terminal.change("ben", is_active=False),
+        terminal.change("ada", is_admin=False, by=By()),
+        terminal.change("ben", is_active=False, by=By()),
         return_exceptions=True,
     )
     assert sorted(isinstance(result, InvalidRequest) for result in results) == [False, True]
@@ -58,7 +59,7 @@ async def test_two_admins_do_not_take_each_others_right_away(database, terminal)
 
 
 async def test_a_deleted_account_is_not_changed_in_silence(database, terminal, monkeypatch):
-    user = await terminal.create("ada", PASSWORD)
+    user = await terminal.create("ada", PASSWORD, by=By())
     hash_ = terminal._hasher.hash
 
     async def slowly(password: str) -> str:
@@ -67,4 +68,4 @@ async def test_a_deleted_account_is_not_changed_in_silence(database, terminal, m
 
     monkeypatch.setattr(terminal._hasher, "hash", slowly)
     with pytest.raises(NotFound, match="There is no account of this name"):
-        await terminal.set_password("ada", "another one 1")
+        await terminal.set_password("ada", "another one 1", by=By())

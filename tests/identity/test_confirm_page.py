@@ -207,10 +207,12 @@ def test_an_admin_is_made_after_it_was_confirmed(boss, ann):
     boss.asked(*call, confirmed="x")
     call = ("PATCH", f"users/{ann.username}", {"is_admin": False, "is_active": False})
     said = once(boss, call, 200, token)
-    assert "is no admin of this server any more. The account is deactivated." in said
-    # What is not grave is not asked.
+    assert "is no admin of this server any more. The account of" in said
+    assert "is deactivated and signed out everywhere." in said
     call = ("PATCH", f"users/{ann.username}", {"is_active": True})
-    assert boss.call(*call).status_code == 200
+    said = once(boss, call, 200, token)
+    assert "is activated, and can be signed in to." in said
+    assert "admin of this server" not in said
 
 
 def test_an_account_is_deleted_after_it_was_confirmed(boss, ann):

@@ -26,9 +26,11 @@ from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.registration import Registration
 from jupyter_collab_ai.identity.starter import ensure_starter
 from jupyter_collab_ai.principal import Credential
+from jupyter_collab_ai.storage.audit import By
 from jupyter_collab_ai.storage.tables import logins, refresh_tokens, users
 
 PASSWORD = "correct horse battery"
+HOME = "127.0.0.1"
 
 
 async def register(identity, username="ada", **changes):
@@ -148,18 +150,18 @@ async def test_sixty_good_logins_a_minute_are_fine(identity):
 async def test_a_refresh_token_is_good_for_once(identity):
     await register(identity)
     first = await login(identity)
-    second = await identity.refresh(first["refresh_token"])
+    second = await identity.refresh(first["refresh_token"], address=HOME)
     assert (await who(identity, second)).username == "ada"
     with pytest.raises(TokenRevoked):
-        await identity.refresh(first["refresh_token"])
+        await identity.refresh(first["refresh_token"], address=HOME)
     # Within the grace of two tabs the family lives on.
-    await identity.refresh(second["refresh_token"])
+    await identity.refresh(second["refresh_token"], address=HOME)
 
 
 async def test_a_refresh_token_that_comes_again_later_ends_the_login(identity, database):
     await register(identity)
     first = await login(identity)
-    second = await identity.refresh(first["refresh_token"])
+    second = await identity.refresh(first["refresh_token"], address=HOME)
     await database.write(
         lambda tx: tx.execute(
             update(refresh_tokens)
@@ -168,9 +170,9 @@ async def test_a_refresh_token_that_comes_again_later_ends_the_login(identity, d
         )
     )
     with pytest.raises(TokenRevoked):
-        await identity.refresh(first["refresh_token"])
+        await identity.refresh(first["refresh_token"], address=HOME)
     with pytest.raises(TokenRevoked):
-        await identity.refresh(second["refresh_token"])
+        await identity.refresh(second["refresh_token"], address=HOME)
     with pytest.raises(TokenRevoked):
         await who(identity, second)
 
@@ -179,7 +181,7 @@ async def test_of_twenty_that_refresh_at_once_one_does(identity):
     await register(identity)
     token = (await login(identity))["refresh_token"]
     results = await asyncio.gather(
-        *(identity.refresh(token) for _ in range(20)), return_exceptions=True
+        *(identity.refresh(token, address=HOME) for _ in range(20)), return_exceptions=True
     )
     assert sum(isinstance(result, dict) for result in results) == 1
     assert sum(isinstance(result, TokenRevoked) for result in results) == 19
@@ -187,7 +189,7 @@ async def test_of_twenty_that_refresh_at_once_one_does(identity):
 
 async def test_what_is_no_refresh_token(identity):
     with pytest.raises(NotAuthenticated):
-        await identity.refresh("nonsense \ud800")
+        await identity.refresh("nonsense \ud800", address=HOME)
 
 
 async def test_no_token_is_kept_in_the_database(identity, database):
@@ -200,11 +202,11 @@ async def test_no_token_is_kept_in_the_database(identity, database):
 async def test_logout_bites_at_once_and_for_this_login_alone(identity):
     await register(identity)
     one, other = await login(identity), await login(identity)
-    await identity.logout(await who(identity, one))
+    await identity.logout(await who(identity, one), address=HOME)
     with pytest.raises(TokenRevoked):
         await who(identity, one)
     with pytest.raises(TokenRevoked):
-        await identity.refresh(one["refresh_token"])
+        await identity.refresh(one["refresh_token"], address=HOME)
     assert (await who(identity, other)).username == "ada"
 
 
@@ -226,7 +228,7 @@ async def test_a_new_password_ends_every_other_login(identity):
 async def test_a_deactivated_account_is_out_at_once(identity):
     await register(identity)
     answer = await login(identity)
-    await identity.change_user("ada", is_admin=None, is_active=False)
+    await identity.change_user("ada", is_admin=None, is_active=False, by=By())
     with pytest.raises(TokenRevoked):
         await who(identity, answer)
     with pytest.raises(InvalidCredentials):
@@ -240,11 +242,11 @@ async def test_logins_are_listed_and_ended_one_by_one(identity):
     listed = await identity.logins(principal)
     assert [item["current"] for item in listed].count(True) == 1
     (elsewhere,) = [item["id"] for item in listed if not item["current"]]
-    await identity.end_login(principal, elsewhere)
+    await identity.end_login(principal, elsewhere, address=HOME)
     with pytest.raises(TokenRevoked):
         await who(identity, other)
     with pytest.raises(NotFound):
-        await identity.end_login(principal, elsewhere)
+        await identity.end_login(principal, elsewhere, address=HOME)
 
 
 async def test_nobody_ends_the_login_of_somebody_else(identity):
@@ -253,7 +255,7 @@ async def test_nobody_ends_the_login_of_somebody_else(identity):
     adas = await who(identity, await login(identity))
     bens = await who(identity, await login(identity, "ben"))
     with pytest.raises(NotFound):
-        await identity.end_login(bens, adas.login_id)
+        await identity.end_login(bens, adas.login_id, address=HOME)
     assert await identity.is_live(adas)
 
 
@@ -279,37 +281,37 @@ async def test_whoever_watches_hears_of_the_end(identity):
     identity.watch(principal, lambda: ended.append(1))
     identity.watch(other, lambda: spared.append(1))
     identity.watch(principal, lambda: stopped.append(1))()
-    await identity.logout(principal)
+    await identity.logout(principal, address=HOME)
     await until(lambda: ended)
-    await identity.change_user("ada", is_admin=None, is_active=False)
+    await identity.change_user("ada", is_admin=None, is_active=False, by=By())
     await until(lambda: spared)
     assert (ended, stopped) == ([1], [])
 
 
 async def test_whoever_watches_hears_that_an_admin_is_none_any_more(identity):
     await register(identity)
-    await identity.change_user("ada", is_admin=True, is_active=None)
+    await identity.change_user("ada", is_admin=True, is_active=None, by=By())
     principal = await who(identity, await login(identity))
     assert principal.is_admin
     ended = []
     identity.watch(principal, lambda: ended.append(1))
-    await identity.change_user("ada", is_admin=False, is_active=None)
+    await identity.change_user("ada", is_admin=False, is_active=None, by=By())
     await until(lambda: ended)
 
 
 async def test_the_account_of_the_starter_stays_an_admin(identity):
     for change in ({"is_admin": False, "is_active": None}, {"is_admin": None, "is_active": False}):
         with pytest.raises(InvalidRequest):
-            await identity.change_user("boss", **change)
+            await identity.change_user("boss", **change, by=By())
     with pytest.raises(InvalidRequest):
-        await identity.delete_user("boss")
+        await identity.delete_user("boss", by=By())
     assert (await identity.authenticate_starter()).is_admin
 
 
 async def test_a_deleted_account_is_gone(identity):
     await register(identity)
     answer = await login(identity)
-    await identity.delete_user("ada")
+    await identity.delete_user("ada", by=By())
     with pytest.raises(TokenRevoked):
         await who(identity, answer)
     with pytest.raises(NotFound):
@@ -407,17 +409,17 @@ async def test_a_promotion_ends_no_connection(identity):
     principal = await who(identity, await login(identity))
     ended = []
     identity.watch(principal, lambda: ended.append(1))
-    await identity.change_user("ada", is_admin=True, is_active=None)
+    await identity.change_user("ada", is_admin=True, is_active=None, by=By())
     assert await identity.is_live(principal)
-    await identity.logout(principal)
+    await identity.logout(principal, address=HOME)
     await until(lambda: ended)
 
 
 async def test_whoever_comes_back_does_not_bring_old_tokens(identity, database):
     await register(identity)
     answer = await login(identity)
-    await identity.change_user("ada", is_admin=None, is_active=False)
-    await identity.change_user("ada", is_admin=None, is_active=True)
+    await identity.change_user("ada", is_admin=None, is_active=False, by=By())
+    await identity.change_user("ada", is_admin=None, is_active=True, by=By())
 
     def revive(tx):
         # Even if the logins themselves were brought back, say from a backup.
@@ -473,7 +475,7 @@ async def test_what_was_mistyped_does_not_count_as_a_registration(identity):
 async def test_nobody_gets_the_files_of_a_deleted_account_with_its_name(identity, others):
     await register(identity)
     others.full.add("ada")
-    await identity.delete_user("ada")
+    await identity.delete_user("ada", by=By())
     assert others.swept == 1
     with pytest.raises(UsernameTaken):
         await register(identity, "Ada")
@@ -482,4 +484,4 @@ async def test_nobody_gets_the_files_of_a_deleted_account_with_its_name(identity
     await register(identity)
     others.full.add("ben")
     await register(identity, "ben")
-    await identity.delete_user("ada")
+    await identity.delete_user("ada", by=By())

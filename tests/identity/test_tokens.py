@@ -238,3 +238,26 @@ def test_keys_of_somebody_else_are_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(keys.os, "geteuid", lambda: me + 1)
     with pytest.raises(UnsafeKeys, match="somebody else"):
         keys.load(path)
+
+
+# ---------------------------------------------------------------- secrets of the environment
+
+
+def test_a_new_secret_signs_nobody_out_while_the_old_one_is_kept():
+    old = Tokens(keys.from_secret("o" * 40))
+    token = old.mint(UserId("u"), LoginId("l"), Audience.ACCESS, timedelta(minutes=1), version=1)
+    ring = keys.from_secret("n" * 40, ["o" * 40, "p" * 40])
+    assert ring.newest.kid == keys.from_secret("n" * 40).newest.kid
+    assert Tokens(ring).verify(token, Audience.ACCESS).user_id == "u"
+    with pytest.raises(NotAuthenticated):
+        Tokens(keys.from_secret("n" * 40)).verify(token, Audience.ACCESS)
+    with pytest.raises(UnsafeKeys, match="COLLAB_AI_OLD_SECRET_KEYS"):
+        keys.from_secret("n" * 40, ["short"])
+
+
+def test_no_key_is_lost_where_several_rotate_at_once(tmp_path):
+    path = tmp_path / "keys.json"
+    keys.load(path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: keys.rotate(path, keep=3600), range(8)))
+    assert len(keys.load(path).keys) == 9
