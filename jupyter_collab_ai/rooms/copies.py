@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pycrdt import Doc
@@ -11,8 +11,9 @@ from pycrdt import merge_updates as merge
 
 from jupyter_collab_ai.rooms.content import build
 from jupyter_collab_ai.rooms.gate import LogState, server_client_id
-from jupyter_collab_ai.rooms.log import ClientRecord
+from jupyter_collab_ai.rooms.log import Known
 from jupyter_collab_ai.rooms.panics import without_panics
+from jupyter_collab_ai.rooms.yupdate import IdRanges
 
 T = TypeVar("T")
 
@@ -40,13 +41,15 @@ def merged(updates: Sequence[bytes]) -> bytes:
     return updates[0] if len(updates) == 1 else merge(*updates)
 
 
-def log_state_of(state: bytes, clients: Iterable[ClientRecord]) -> LogState:
+def log_state_of(state: bytes, known: Known) -> LogState:
     """Return what the gate has to know of a document; takes time for a large one."""
-    known = tuple(clients)
     return LogState.of_document(
         state,
         # Without an owner a record that bars is about an id that is nobody's, and no other is
         # without one.
-        owners={one.client_id: one.user_id for one in known if one.user_id is not None},
-        barred={one.client_id: one.barred_from for one in known if one.barred_from is not None},
+        owners={one.client_id: one.user_id for one in known.clients if one.user_id is not None},
+        barred={
+            one.client_id: one.barred_from for one in known.clients if one.barred_from is not None
+        },
+        refused={one.user_id: IdRanges.decode(one.deletions) for one in known.refused},
     )

@@ -17,8 +17,9 @@ Interface::
         case Ignore():        # nothing new in it; acknowledge
         case DropSilently():  # not recorded, not acknowledged, nobody is told
         case Defer():         # not recorded, not acknowledged; if verdict.ask, send a step 1 now
-        case Refuse():        # log.note_refusal(verdict, account); persist verdict.bars, and
-                              # the account as owner of those ids; send verdict.message()
+        case Refuse():        # log.note_refusal(verdict, account); persist verdict.bars, the
+                              # account as owner of those ids, and verdict.deletions; send
+                              # verdict.message()
         case Reset():         # send {"type": "reset"}, then end the connection
         case Malformed():     # end the connection
 
@@ -60,8 +61,7 @@ The rules, each with what the contract says in our words:
    deletions of others' text are everyday editing: both are fine.
 7. *After a refusal nothing more is accepted from that client id until it is reset*: the ids that
    the refused connection writes under are barred too, as a dropped insert poisons what follows.
-   A connection that shows itself by a barred id is reset whatever it brings: what is kept of
-   refused deletions (rule 3) does not outlive the room.
+   A connection that shows itself by a barred id is reset whatever it brings.
 8. *A dropped insert poisons what follows* (yrs integrates later structs all the same, and tells
    nobody): every new struct must directly follow what the log holds of its client, and its
    neighbours and its parent must be in the log or in the same update; so must what it deletes.
@@ -160,6 +160,7 @@ class LogState:
         data: bytes,
         owners: Mapping[int, UserId | None],
         barred: Mapping[int, int] | None = None,
+        refused: Mapping[UserId, IdRanges] | None = None,
     ) -> LogState:
         """Know what a whole document holds; large ones take time (see ``parse_update``).
 
@@ -168,6 +169,7 @@ class LogState:
             owners: Whose each client id is. One in the document that is not named counts as
                 the server's, so that nobody can take it over.
             barred: The clocks from which on nothing is accepted.
+            refused: Deletions that were refused, by account.
 
         Raises:
             MalformedUpdate: ``data`` is no update.
@@ -176,6 +178,7 @@ class LogState:
         log = cls()
         log.owners.update(owners)
         log.barred.update(barred or {})
+        log.refused_deletions.update(refused or {})
         log.absorb(parse_update(data), None)
         return log
 
@@ -375,7 +378,7 @@ class Refuse:
     from_clock: int | None
     #: Clients from whom nothing is accepted any more from a clock on; to be persisted.
     bars: Mapping[int, int]
-    #: The deletions in it that the log lacks.
+    #: The deletions in it that the log lacks; to be persisted.
     deletions: IdRanges
 
     def message(self) -> dict[str, object]:

@@ -18,12 +18,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.ids import DocumentId, UserId
+from jupyter_collab_ai.rooms.yupdate import IdRanges
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.tables import (
     document_clients,
     document_snapshots,
     document_updates,
     documents,
+    refused_deletions,
 )
 
 #: Called in the transaction that records an edit, once no other can come in between.
@@ -85,6 +87,23 @@ class ClientRecord:
 
 
 @dataclass(frozen=True)
+class RefusedDeletions:
+    """What an account wanted to delete and was not allowed to."""
+
+    user_id: UserId
+    #: A Yjs delete set (version 1).
+    deletions: bytes
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the gate has to know of a document beside its content."""
+
+    clients: Sequence[ClientRecord] = ()
+    refused: Sequence[RefusedDeletions] = ()
+
+
+@dataclass(frozen=True)
 class History:
     """Everything needed to build a document again."""
 
@@ -94,7 +113,7 @@ class History:
     updates: Sequence[bytes]
     #: How many of them are not in the snapshot.
     tail: int
-    clients: Sequence[ClientRecord] = field(default_factory=tuple)
+    known: Known = field(default_factory=Known)
 
     def replay(self) -> Doc[Any]:
         """Return a new document with all of it; takes time for a long history."""
@@ -140,9 +159,9 @@ class UpdateLog:
 
         return await self._database.read(read)
 
-    async def clients(self, document_id: DocumentId) -> list[ClientRecord]:
-        """Return what is known of the Yjs client ids of a document."""
-        return await self._database.read(lambda tx: read_clients(tx, document_id))
+    async def known(self, document_id: DocumentId) -> Known:
+        """Return what the gate has to know of a document beside its content."""
+        return await self._database.read(lambda tx: read_known(tx, document_id))
 
     async def append(
         self,
@@ -151,17 +170,17 @@ class UpdateLog:
         expected: int,
         entries: Sequence[Entry],
         *,
-        clients: Sequence[ClientRecord] = (),
+        learned: Known | None = None,
         fence: Fence | None = None,
     ) -> int:
-        """Record updates and what was learned of client ids, all or nothing.
+        """Record updates and what was learned beside them, all or nothing.
 
         Args:
             document_id: The document.
             epoch: The history that the caller means.
             expected: The number of the newest update that the caller has seen.
             entries: The updates, in order.
-            clients: New or changed facts about client ids.
+            learned: New or changed facts about client ids, and deletions that were refused.
             fence: Raises if the updates may not be recorded after all.
 
         Returns:
@@ -174,7 +193,7 @@ class UpdateLog:
         """
         return await self._database.write(
             lambda tx: append(
-                tx, document_id, epoch, expected, entries, clients=clients, fence=fence
+                tx, document_id, epoch, expected, entries, learned=learned, fence=fence
             )
         )
 
@@ -209,7 +228,7 @@ def append(
     expected: int,
     entries: Sequence[Entry],
     *,
-    clients: Sequence[ClientRecord] = (),
+    learned: Known | None = None,
     fence: Fence | None = None,
 ) -> int:
     """Do what :meth:`UpdateLog.append` does, in a transaction of the caller."""
@@ -245,8 +264,11 @@ def append(
                 for offset, entry in enumerate(entries, start=1)
             ],
         )
-    for client in clients:
+    learned = learned or Known()
+    for client in learned.clients:
         _put_client(tx, document_id, client)
+    for refused in learned.refused:
+        _put_refused(tx, document_id, refused)
     return seq
 
 
@@ -277,7 +299,7 @@ def read_history(tx: Tx, document_id: DocumentId, epoch: str, up_to: int | None 
         ).scalars()
     ]
     first = [] if snapshot is None else [bytes(snapshot.data)]
-    return History(up_to, [*first, *tail], len(tail), read_clients(tx, document_id))
+    return History(up_to, [*first, *tail], len(tail), read_known(tx, document_id))
 
 
 def read_updates(tx: Tx, document_id: DocumentId, *, after: int = 0) -> list[Recorded]:
@@ -293,10 +315,18 @@ def read_updates(tx: Tx, document_id: DocumentId, *, after: int = 0) -> list[Rec
     ]
 
 
-def read_clients(tx: Tx, document_id: DocumentId) -> list[ClientRecord]:
-    """Read what is known of the client ids of a document."""
-    rows = tx.execute(select(document_clients).where(document_clients.c.document_id == document_id))
-    return [ClientRecord(row.client_id, row.user_id, row.barred_from) for row in rows]
+def read_known(tx: Tx, document_id: DocumentId) -> Known:
+    """Read what the gate has to know of a document beside its content."""
+    clients = tx.execute(
+        select(document_clients).where(document_clients.c.document_id == document_id)
+    )
+    refused = tx.execute(
+        select(refused_deletions).where(refused_deletions.c.document_id == document_id)
+    )
+    return Known(
+        [ClientRecord(row.client_id, row.user_id, row.barred_from) for row in clients],
+        [RefusedDeletions(row.user_id, bytes(row.deletions)) for row in refused],
+    )
 
 
 def _require_epoch(tx: Tx, document_id: DocumentId, epoch: str) -> int:
@@ -323,5 +353,28 @@ def _put_client(tx: Tx, document_id: DocumentId, client: ClientRecord) -> None:
         statement.on_conflict_do_update(
             index_elements=["document_id", "client_id"],
             set_={"user_id": client.user_id, "barred_from": client.barred_from},
+        )
+    )
+
+
+def _put_refused(tx: Tx, document_id: DocumentId, refused: RefusedDeletions) -> None:
+    """Add to what is known; the caller holds the document's row, so nobody else adds meanwhile."""
+    known = tx.execute(
+        select(refused_deletions.c.deletions).where(
+            refused_deletions.c.document_id == document_id,
+            refused_deletions.c.user_id == refused.user_id,
+        )
+    ).scalar_one_or_none()
+    deletions = IdRanges.decode(refused.deletions)
+    if known is not None:
+        deletions.merge(IdRanges.decode(bytes(known)))
+    dialect = sqlite if tx.is_sqlite else postgresql
+    statement = dialect.insert(refused_deletions).values(
+        document_id=document_id, user_id=refused.user_id, deletions=deletions.encode()
+    )
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["document_id", "user_id"],
+            set_={"deletions": statement.excluded.deletions},
         )
     )

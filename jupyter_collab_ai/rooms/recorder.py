@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from jupyter_collab_ai.errors import DatabaseUnavailable
 from jupyter_collab_ai.ids import DocumentId
-from jupyter_collab_ai.rooms.log import ClientRecord, Entry, Fence, Recorded, UpdateLog
+from jupyter_collab_ai.rooms.log import Entry, Fence, Known, Recorded, UpdateLog
 from jupyter_collab_ai.web import metrics
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Recorder:
         self,
         expected: int,
         entries: Sequence[Entry],
-        records: Sequence[ClientRecord] = (),
+        learned: Known | None = None,
         fence: Fence | None = None,
     ) -> None:
         """Record; see :meth:`UpdateLog.append`.
@@ -51,19 +51,19 @@ class Recorder:
         started = time.monotonic()
         await self._insist(
             lambda: self._log.append(
-                self._document_id, self._epoch, expected, entries, clients=records, fence=fence
+                self._document_id, self._epoch, expected, entries, learned=learned, fence=fence
             )
         )
         metrics.recorded([entry.origin.value for entry in entries], time.monotonic() - started)
 
-    async def later(self, seq: int) -> tuple[list[Recorded], list[ClientRecord]]:
-        """Return the updates after ``seq``, and what is known of clients by now.
+    async def later(self, seq: int) -> tuple[list[Recorded], Known]:
+        """Return the updates after ``seq``, and what else is known by now.
 
         Raises:
             LogGone: There is no such history any more.
         """
         updates = await self._insist(lambda: self._log.after(self._document_id, self._epoch, seq))
-        return updates, await self._insist(lambda: self._log.clients(self._document_id))
+        return updates, await self._insist(lambda: self._log.known(self._document_id))
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()

@@ -424,4 +424,4 @@ class Rooms:
 @without_panics
 def _rebuild(history: History) -> tuple[bytes, LogState]:
     state = build(list(history.updates)).get_update()
-    return state, log_state_of(state, history.clients)
+    return state, log_state_of(state, history.known)

@@ -424,13 +424,11 @@ class LiveRoom:
             await self._refresh_rights(gone)
             self._state.begin()
             judged = self._judge(frames)
-            if not judged.entries and not judged.records:
+            if not judged.entries and not judged.records and not judged.refused:
                 self._state.commit()
                 break
             try:
-                await self._recorder.append(
-                    self.seq, judged.entries, tuple(judged.records.values())
-                )
+                await self._recorder.append(self.seq, judged.entries, judged.learned)
             except LogMoved:
                 self._state.rollback()
                 await self._catch_up()
@@ -468,11 +466,17 @@ class LiveRoom:
                 for client in verdict.binds:
                     judged.records[client] = ClientRecord(client, account)
             elif isinstance(verdict, Refuse):
+                # Who tries the same again costs no second write.
+                fresh = self._state.refused_deletions.get(account, IdRanges()).missing(
+                    verdict.deletions
+                )
                 self._state.note_refusal(verdict, account)
                 for client in verdict.bars:
                     judged.records[client] = ClientRecord(
                         client, self._state.owners.get(client), self._state.barred[client]
                     )
+                if fresh:
+                    judged.refused.setdefault(account, IdRanges()).merge(fresh)
             elif isinstance(verdict, Reset | Malformed):
                 out.add(connection)
         return judged
@@ -581,7 +585,7 @@ class LiveRoom:
         self._state.begin()
         try:
             self._state.absorb(update, None)
-            await self._recorder.append(self.seq, [Entry(data, origin, user_id)], (), fence)
+            await self._recorder.append(self.seq, [Entry(data, origin, user_id)], fence=fence)
         except LogMoved:
             self._state.rollback()
             if data in await self._catch_up():
@@ -620,12 +624,10 @@ class LiveRoom:
 
     async def _catch_up(self) -> set[bytes]:
         """Take over what others have recorded in this document's log; return it."""
-        later, clients = await self._recorder.later(self.seq)
+        later, known = await self._recorder.later(self.seq)
         change = self._apply([one.data for one in later])
         self._advance(len(later))
-        refused = self._state.refused_deletions
-        self._state = await asyncio.to_thread(log_state_of, self.doc.get_update(), clients)
-        self._state.refused_deletions = refused
+        self._state = await asyncio.to_thread(log_state_of, self.doc.get_update(), known)
         if change is not None:
             await self._refresh_rights()
             self._broadcast(change)

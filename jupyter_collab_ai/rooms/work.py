@@ -14,8 +14,15 @@ from jupyter_collab_ai.ids import UserId
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.connection import Connection
 from jupyter_collab_ai.rooms.gate import Standing, Verdict
-from jupyter_collab_ai.rooms.log import ClientRecord, Entry, Fence, Origin
-from jupyter_collab_ai.rooms.yupdate import MalformedUpdate, Update, parse_update
+from jupyter_collab_ai.rooms.log import (
+    ClientRecord,
+    Entry,
+    Fence,
+    Known,
+    Origin,
+    RefusedDeletions,
+)
+from jupyter_collab_ai.rooms.yupdate import IdRanges, MalformedUpdate, Update, parse_update
 
 #: Bytes from which on an update is parsed in a worker thread.
 LARGE = 64 * 1024
@@ -97,8 +104,18 @@ class Judged:
     verdicts: list[tuple[SyncFrame, Verdict]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     records: dict[int, ClientRecord] = field(default_factory=dict)
+    #: Deletions that were refused, by account.
+    refused: dict[UserId, IdRanges] = field(default_factory=dict)
     #: How the connections stand afterwards.
     standings: dict[Connection, Standing] = field(default_factory=dict)
+
+    @property
+    def learned(self) -> Known:
+        """What has to be known of it later."""
+        return Known(
+            tuple(self.records.values()),
+            tuple(RefusedDeletions(user, one.encode()) for user, one in self.refused.items()),
+        )
 
 
 async def parse(data: bytes) -> Update:

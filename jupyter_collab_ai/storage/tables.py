@@ -240,6 +240,16 @@ document_clients = Table(
     Column("barred_from", BigInteger),
 )
 
+#: Deletions that were refused, by whose they were: they have no clock that could be barred.
+refused_deletions = Table(
+    "refused_deletions",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", String(32), primary_key=True),
+    #: A Yjs delete set (version 1).
+    Column("deletions", LargeBinary, nullable=False),
+)
+
 # ---------------------------------------------------------------- locks and operations
 
 locks = Table(

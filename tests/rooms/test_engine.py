@@ -133,6 +133,25 @@ async def test_what_a_viewer_wrote_does_not_slip_in_later(house: House) -> None:
     assert str(late.text) == "one\n"
 
 
+async def test_a_deletion_that_was_refused_does_not_slip_in_after_a_crash(house: House) -> None:
+    """Deletions have no clock that could be barred, and eve shows no id of hers."""
+    house.write("a.py", "one two\n")
+    eve = await house.client("eve", "a.py", VIEWER)
+    for start in (4, 0):
+        del eve.text[start : start + 3]
+        await eve.flush()
+    await until(lambda: len(eve.refused) == 2)
+    house.crash()
+    again = await house.client("eve", "a.py", EDITOR, doc=eve.doc)
+    await until(lambda: again.closed is Ending.RESET)
+    ada = await house.client("ada", "a.py")
+    assert str(ada.text) == "one two\n"
+    fresh = await house.client("eve", "a.py", EDITOR)
+    del fresh.text[0:4]
+    await fresh.flush()
+    await until(lambda: str(ada.text) == "two\n", "the same as a new act")
+
+
 async def test_a_viewers_state_is_dropped_without_notice(house: House) -> None:
     house.write("a.py", "")
     eve = await house.client("eve", "a.py", VIEWER)

@@ -621,7 +621,7 @@ def test_a_refused_deletion_does_not_slip_in_on_reconnection(room, eve):
 
 
 def test_a_refused_deletion_does_not_slip_in_after_a_restart(room, eve):
-    """Then only the clients that are barred are known, not the deletions."""
+    """Whoever shows an id that is barred is reset, whatever is known of deletions."""
     assert isinstance(eve.send(eve.erase(0, 3)), Refuse)
     room.log = LogState.of_document(room.doc.get_update(), room.log.owners, room.log.barred)
     eve.connect(may_edit=True)
