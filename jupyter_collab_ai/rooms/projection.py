@@ -44,7 +44,7 @@ SAVE_AFTER = 1.5
 POLL = 1.0
 #: Seconds until a save that failed is tried again, at first and at the most.
 FIRST_RETRY = 1.0
-LAST_RETRY = 15.0
+LAST_RETRY = 3.0
 #: Within so much of the time at which a file was last changed, that time does not prove that it
 #: is still the same: so coarse are the clocks of some file systems.
 COARSE = timedelta(seconds=2)
