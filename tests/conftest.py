@@ -18,6 +18,7 @@ from jupyter_server.serverapp import ServerApp
 from tests.support.node import Node, NodeMissing, install_node_modules
 from tests.support.postgres import PostgresCluster, PostgresMissing
 from tests.support.server import ServerFactory
+from tests.upstream_failures import FAILURES
 
 if TYPE_CHECKING:
     from jupyter_collab_ai.storage.database import Database
@@ -26,6 +27,21 @@ pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
 _numbers = itertools.count(1)
 _SORTED_EXTENSIONS = ExtensionManager.sorted_extensions
+
+
+# ---------------------------------------------------------------- what tests are about
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let ``-k D5`` select the tests of one fault of others."""
+    about: dict[str, set[str]] = {}
+    for name, failure in FAILURES.items():
+        for test in failure.tests:
+            about.setdefault(test, set()).add(name)
+    folder = Path(__file__).parent
+    for item in items:
+        test = f"{item.path.relative_to(folder).as_posix()}::{getattr(item, 'originalname', '')}"
+        item.extra_keyword_matches.update(about.get(test, ()))
 
 
 # ---------------------------------------------------------------- one event loop
