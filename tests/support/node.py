@@ -55,10 +55,10 @@ class Node:
         """Return the environment in which npm finds its own Node.js first."""
         return {**os.environ, "PATH": f"{self.executable.parent}:{os.environ.get('PATH', '')}"}
 
-    def use(self, modules: Path, scripts: Path) -> None:
-        """Copy the scripts to ``scripts``, beside the installed packages."""
+    def use(self, modules: Path, scripts: Path, source: Path = SCRIPTS) -> None:
+        """Copy the scripts of ``source`` to ``scripts``, beside the installed packages."""
         # Node looks for packages beside the script, and the repository is kept free of them.
-        shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("node_modules"))
+        shutil.copytree(source, scripts, ignore=shutil.ignore_patterns("node_modules"))
         (scripts / "node_modules").symlink_to(modules)
         self._scripts = scripts
 
@@ -112,14 +112,18 @@ def _cache_folder() -> Path:
     return Path(base) / "jupyter-collab-ai"
 
 
-def install_node_modules(node: Node) -> Path:
+def install_node_modules(node: Node, source: Path = SCRIPTS) -> Path:
     """Return the folder of the installed packages, installed now where it was not yet.
+
+    Args:
+        node: The Node.js whose npm does it.
+        source: The folder of the list of packages.
 
     Raises:
         NodeMissing: npm failed; the message ends with its own words.
     """
     names = ("package.json", "package-lock.json", ".npmrc")
-    wanted = hashlib.sha256(b"".join((SCRIPTS / name).read_bytes() for name in names)).hexdigest()
+    wanted = hashlib.sha256(b"".join((source / name).read_bytes() for name in names)).hexdigest()
     folder = _cache_folder() / f"node-{wanted[:16]}"
     if (folder / "node_modules").is_dir():
         return folder / "node_modules"
@@ -127,7 +131,7 @@ def install_node_modules(node: Node) -> Path:
     # Several test processes may do this at once: each installs aside, the first to be done wins.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="node-") as aside:
         for name in names:
-            shutil.copy(SCRIPTS / name, aside)
+            shutil.copy(source / name, aside)
         done = subprocess.run(
             [str(node.npm), "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"],
             cwd=aside,
@@ -138,7 +142,7 @@ def install_node_modules(node: Node) -> Path:
             timeout=600,
         )
         if done.returncode != 0:
-            raise NodeMissing(f"npm ci failed in tests/node: {done.stderr.strip()[-1500:]}")
+            raise NodeMissing(f"npm ci failed for {source.name}: {done.stderr.strip()[-1500:]}")
         target = folder.with_name(f"{folder.name}.{os.getpid()}")
         shutil.copytree(aside, target, symlinks=True)
     try:

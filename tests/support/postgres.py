@@ -159,8 +159,18 @@ class PostgresCluster:
     def _socket(self) -> Path:
         return self._folder / "socket"
 
-    def start(self) -> None:
-        """Make the data directory when there is none yet, and start the server."""
+    @property
+    def pid(self) -> int:
+        """The id of the running server process."""
+        assert self._process is not None, "PostgreSQL is not running."
+        return self._process.pid
+
+    def start(self, *, durable: bool = False) -> None:
+        """Make the data directory when there is none yet, and start the server.
+
+        Args:
+            durable: Whether what is committed has to survive the loss of power.
+        """
         self._make_usable()
         if not self._data.exists():
             made = self._run(
@@ -178,8 +188,8 @@ class PostgresCluster:
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self._socket),
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": "on" if durable else "off",
+            "full_page_writes": "on" if durable else "off",
             "max_connections": "200",
             # Its workers connect to the template, which then can not be copied for a while.
             "autovacuum": "off",

@@ -1,0 +1,1 @@
+"""Programs that measure this product, apart from its tests."""
