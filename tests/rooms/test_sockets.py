@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from jupyter_server.serverapp import ServerApp
 from pycrdt import Doc, Text
 from pycrdt.store import YDocNotFound
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from tornado.iostream import IOStream, StreamClosedError
 
 from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.sockets import send_at_once
 from jupyter_collab_ai.rooms.upstream import check
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.storage.database import Database
@@ -398,3 +401,46 @@ async def test_a_room_that_fails_lets_everyone_connect_again(
     again = await server.ws("ada", "a.py", doc=ada.doc)
     assert str(again.text) == "x = 1\ny = 2\n"
     assert server.rooms.all()[0] is not room
+
+
+async def test_frames_go_out_whole_and_in_order_however_little_is_taken_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    writer, reader = IOStream(ours), IOStream(theirs)
+    frames = [bytes((number % 256,)) * 999 for number in range(400)]
+    written = []
+    for frame in frames:
+        rest = send_at_once(writer, frame)
+        if rest:
+            # What is left is Tornado's, and nothing overtakes it.
+            written.append(writer.write(rest))
+            assert len(send_at_once(writer, b"later")) == 5
+    assert written
+    whole = b"".join(frames)
+    assert await reader.read_bytes(len(whole)) == whole
+    await asyncio.gather(*written)
+    assert not send_at_once(writer, b"again, at once")
+    theirs.close()
+    reader.close()
+    # Of a connection that is gone Tornado finds that out.
+    assert len(send_at_once(writer, b"nobody there")) == 12
+    with pytest.raises(StreamClosedError):
+        await writer.write(b"nobody there")
+
+
+async def test_no_frame_waits_for_the_one_before_to_be_confirmed(
+    server: Server, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to: list[bool] = []
+    monkeypatch.setattr(
+        IOStream, "set_nodelay", lambda self, value: set_to.append(value), raising=True
+    )
+    for connect in (
+        lambda: server.ws("ada", "a.py"),
+        lambda: server.lab("ada", "JupyterLab:globalAwareness", sync=False),
+    ):
+        set_to.clear()
+        await connect()
+        await until(lambda: True in set_to)
+        # Handshakes and clients of Tornado set it as well; what counts is how it stays.
+        assert set_to[-1] is True

@@ -48,12 +48,13 @@ class Node:
         for path in (os.environ.get("PATH", ""), str(Path(sys.executable).parent)):
             executable, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
             if executable and npm and _major_version(executable) >= _OLDEST:
-                return cls(Path(executable), Path(npm))
+                return cls(_behind(executable), Path(npm))
         raise NodeMissing(MISSING)
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which npm finds its own Node.js first."""
-        return {**os.environ, "PATH": f"{self.executable.parent}:{os.environ.get('PATH', '')}"}
+        path = f"{self.npm.parent}:{self.executable.parent}:{os.environ.get('PATH', '')}"
+        return {**os.environ, "PATH": path}
 
     def use(self, modules: Path, scripts: Path, source: Path = SCRIPTS) -> None:
         """Copy the scripts of ``source`` to ``scripts``, beside the installed packages."""
@@ -97,6 +98,18 @@ class Node:
         """End all scripts that still run."""
         for process in self._processes:
             end(process, signal.SIGKILL, timeout=10)
+
+
+def _behind(executable: str) -> Path:
+    """Return the program itself: the wheel's is a script, whose end would not be that of Node."""
+    answer = subprocess.run(
+        [executable, "-p", "process.execPath"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return Path(answer.stdout.strip())
 
 
 def _major_version(executable: str) -> int:
