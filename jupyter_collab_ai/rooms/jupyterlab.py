@@ -152,6 +152,7 @@ class RoomSocket(Socket):
             self.finish_with(Ending.UNAVAILABLE)
 
     def _enter_lobby(self) -> None:
+        self.set_nodelay(True)
         principal = self.principal()
         outbox = Outbox(self, self.finish_with, self._max_backlog)
         connection = Connection(principal, Right(may_read=True, may_write=False), outbox)

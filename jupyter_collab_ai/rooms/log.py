@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from pycrdt import Doc
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jupyter_collab_ai.clock import utcnow
@@ -27,6 +27,18 @@ from jupyter_collab_ai.storage.tables import (
     documents,
     refused_deletions,
 )
+
+#: The statements of every keystroke, built once: that costs more than to run them.
+_ADVANCE = (
+    update(documents)
+    .where(
+        documents.c.id == bindparam("of"),
+        documents.c.epoch == bindparam("in_epoch"),
+        documents.c.seq == bindparam("expected"),
+    )
+    .values(seq=bindparam("newest"), updated_at=bindparam("now"))
+)
+_INSERT = insert(document_updates)
 
 #: Called in the transaction that records an edit, once no other can come in between.
 Fence = Callable[[Tx], None]
@@ -236,13 +248,8 @@ def append(
     seq = expected + len(entries)
     # Also takes the row's lock: from here to the commit nobody else writes to this document.
     moved = tx.execute(
-        update(documents)
-        .where(
-            documents.c.id == document_id,
-            documents.c.epoch == epoch,
-            documents.c.seq == expected,
-        )
-        .values({"seq": seq, "updated_at": now})
+        _ADVANCE,
+        {"of": document_id, "in_epoch": epoch, "expected": expected, "newest": seq, "now": now},
     )
     if moved.rowcount != 1:
         _require_epoch(tx, document_id, epoch)
@@ -251,7 +258,7 @@ def append(
         fence(tx)
     if entries:
         tx.execute(
-            insert(document_updates),
+            _INSERT,
             [
                 {
                     "document_id": document_id,

@@ -50,8 +50,9 @@ PING_INTERVAL = 30.0
 class Outbox:
     """Hands frames to one WebSocket, and keeps a bounded number back while it is slow.
 
-    Frames come encoded, so sending to many costs one write each and no task. Where that is
-    not possible (the connection compresses) Tornado encodes them itself.
+    Frames come encoded, so sending to many costs one call of the system each, and neither a
+    future nor a task. Where that is not possible (the connection is encrypted here, or
+    compresses, or has not taken all that came before) Tornado does its part.
     """
 
     def __init__(
@@ -99,7 +100,10 @@ class Outbox:
                 written = self._handler.write_message(frame.payload, binary=True)
                 done = False
             else:
-                written = stream.write(frame.wire)
+                rest = send_at_once(stream, frame.wire)
+                if not rest:
+                    return
+                written = stream.write(rest)
                 done = not stream.writing()
         except (StreamClosedError, WebSocketClosedError):
             self._drop()
@@ -131,6 +135,23 @@ class Outbox:
             return None
         assert isinstance(stream, IOStream)
         return stream
+
+
+def send_at_once(stream: IOStream, data: bytes) -> memoryview:
+    """Give the system as much of ``data`` as it takes now; return the rest.
+
+    ``IOStream.write`` copies into a buffer, and makes a future and two callbacks, even where
+    all of it goes out at once, which is nearly always: that costs as much again as to send.
+    """
+    # Another class may do more than to send (TLS), and what waits has to go first.
+    if type(stream) is not IOStream or stream.writing():
+        return memoryview(data)
+    try:
+        sent = stream.socket.send(data)
+    except OSError:
+        # Either it takes nothing now, or the connection is broken, which Tornado finds out.
+        sent = 0
+    return memoryview(data)[sent:]
 
 
 def retrieve(future: asyncio.Future[None]) -> None:
@@ -218,6 +239,8 @@ class Socket(WebSocketHandler, JupyterHandler):
         Raises:
             CollabError: It is not possible; nothing was sent.
         """
+        # Else a frame waits until the client has confirmed the one before, for up to 40 ms.
+        self.set_nodelay(True)
         principal = self.principal()
         right = await self.rights.right(principal, path)
         if not right.may_read:
