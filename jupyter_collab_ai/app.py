@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server_ydoc.app import YDocExtension
-from traitlets import Enum, Float, Int, List, Unicode
+from traitlets import Bool, Enum, Float, Int, List, Unicode
 from traitlets.config import Config
 
 from jupyter_collab_ai.access import linking
@@ -19,9 +21,10 @@ from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.identity import handlers as identity_handlers
 from jupyter_collab_ai.identity import keys, profile
 from jupyter_collab_ai.identity.confirmations import Confirmations
+from jupyter_collab_ai.identity.external import external_provider, sign_in_handlers
 from jupyter_collab_ai.identity.names import starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
-from jupyter_collab_ai.identity.provider import CollabIdentityProvider
+from jupyter_collab_ai.identity.provider import CollabIdentityProvider, CollabProvider
 from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.identity.starter import ensure_starter, system_name
 from jupyter_collab_ai.identity.tokens import Tokens
@@ -110,6 +113,19 @@ class CollabAI(ExtensionApp):
         are for admins alone.""",
     )
 
+    external_accounts = Bool(
+        False,
+        config=True,
+        help="""Whether the identity provider that ``ServerApp.identity_provider_class`` names,
+        such as JupyterHub's, stays in charge of who somebody is. Accounts are then made at first
+        sight of its users, and there are no passwords here.""",
+    )
+    external_issuer = Unicode(
+        "",
+        config=True,
+        help="""What the other identity provider is called in the accounts. By default the path
+        of its class. Another name makes other accounts: nobody gets those of a namesake.""",
+    )
     audit_days = Int(
         365,
         min=0,
@@ -140,7 +156,10 @@ class CollabAI(ExtensionApp):
             super()._link_jupyter_server_extension(serverapp)
             upstream.check()
             serverapp.update_config(Config({"YDocExtension": {"ystore_class": LogYStore}}))
-        linking.link(serverapp, CollabIdentityProvider)
+        external = partial(external_provider, issuer=self.external_issuer)
+        self._provider_class = linking.link(
+            serverapp, CollabIdentityProvider, external if self.external_accounts else None
+        )
 
     @classmethod
     def _load_jupyter_server_extension(cls, serverapp: ServerApp) -> CollabAI:
@@ -191,9 +210,10 @@ class CollabAI(ExtensionApp):
             invitations=invitations,
             accounts=sessions,
             starter=starter,
+            external=self.external_accounts,
         )
         provider = server.identity_provider
-        assert isinstance(provider, CollabIdentityProvider)  # set while linking
+        assert isinstance(provider, CollabProvider)  # set while linking
         provider.identity = identity
         self._identity = identity
         confirmations = Confirmations(database, identity, limiter)
@@ -250,6 +270,7 @@ class CollabAI(ExtensionApp):
                 **profile.replacements(identity),
             },
             allowed=tuple(self.allowed_extensions),
+            public=sign_in_handlers(provider) if self.external_accounts else (),
             members_run_code=bool(self.execution_roles),
         )
         web_settings = server.web_app.settings
@@ -262,7 +283,7 @@ class CollabAI(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Begin what needs the event loop."""
-        linking.verify_installed(serverapp, self._gate, CollabIdentityProvider)
+        linking.verify_installed(serverapp, self._gate, self._provider_class)
         for apps in serverapp.extension_manager.extension_apps.values():
             for app in apps:
                 if isinstance(app, YDocExtension):

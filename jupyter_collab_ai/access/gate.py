@@ -281,6 +281,7 @@ class Gate:
         *,
         replacements: Replacements,
         allowed: Collection[str] = (),
+        public: Collection[type[RequestHandler]] = (),
     ) -> None:
         """Make a gate.
 
@@ -293,6 +294,7 @@ class Gate:
             seats: Counts the connections of each account.
             replacements: Which of our handlers answer instead of upstream's.
             allowed: Handlers of other extensions that every account may call.
+            public: Handlers that find out who somebody is, so that they know nobody yet.
         """
         self.decisions = decisions
         self.moves = moves
@@ -302,6 +304,7 @@ class Gate:
         self._confirming = confirming
         self._replacements = dict(replacements)
         self._allowed = frozenset(allowed)
+        self._public = frozenset(public)
         self._guarded: dict[type[RequestHandler], type[RequestHandler]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         #: What each request is handed to, by the name under which the application has it.
@@ -314,7 +317,7 @@ class Gate:
         replacement = self._replacements.get(handler)
         return Route(
             handler if replacement is None else replacement[0],
-            rules_of(handler, self._allowed),
+            rules_of(handler, self._allowed, self._public),
             replacement is not None,
         )
 
@@ -474,6 +477,8 @@ class Gate:
 
     def _refuse_stranger(self, handler: RequestHandler, rule: Rule) -> None:
         may_redirect = handler.request.method in ("GET", "HEAD")
+        # Whom another identity provider has signed in already, its login would send back here.
+        may_redirect = may_redirect and not getattr(handler, "collab_signed_in", False)
         if rule.page and may_redirect and "Authorization" not in handler.request.headers:
             metrics.refused(Transport.HTTP, NotAuthenticated.reason)
             login = handler.settings.get("login_url") or url_path_join(

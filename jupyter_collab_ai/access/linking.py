@@ -59,12 +59,21 @@ def or_exit() -> Iterator[None]:
         ) from error
 
 
-def link(serverapp: ServerApp, provider: type[IdentityProvider]) -> None:
+def link(
+    serverapp: ServerApp,
+    provider: type[IdentityProvider],
+    external: Callable[[type[IdentityProvider]], type[IdentityProvider]] | None = None,
+) -> type[IdentityProvider]:
     """Set who tells who somebody is and what they may do, before the server makes them.
 
     Args:
         serverapp: The server, which has read its configuration.
         provider: The identity provider of this package.
+        external: Returns the one that leaves it to another identity provider who somebody is;
+            None where no other one is to be in charge.
+
+    Returns:
+        The identity provider that the server will make.
 
     Raises:
         SystemExit: It is not possible.
@@ -72,11 +81,19 @@ def link(serverapp: ServerApp, provider: type[IdentityProvider]) -> None:
     with or_exit():
         check_upstream()
         configured = serverapp.identity_provider_class
-        if configured not in (*_REPLACEABLE, provider):
+        is_ours = configured in (*_REPLACEABLE, provider)
+        if external is not None:
+            if is_ours:
+                raise RuntimeError(
+                    "CollabAI.external_accounts is set, but ServerApp.identity_provider_class "
+                    "names no other sign-in service; set it, or remove the former."
+                )
+            provider = external(configured)
+        elif not is_ours:
             raise RuntimeError(
-                f"ServerApp.identity_provider_class is set to {configured.__name__}, but "
-                "jupyter-collab-ai has to know the accounts itself; remove this setting, or "
-                "disable the extension."
+                f"ServerApp.identity_provider_class is set to {configured.__name__}; set "
+                "CollabAI.external_accounts = True to take its users as accounts, or remove the "
+                "setting to keep accounts here."
             )
         settings = {
             "identity_provider_class": provider,
@@ -90,6 +107,7 @@ def link(serverapp: ServerApp, provider: type[IdentityProvider]) -> None:
         # Says of each handler without a decorator that somebody has to be signed in there,
         # which the gate sees to for all.
         warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
+    return provider
 
 
 def install(
@@ -104,6 +122,7 @@ def install(
     seats: Seats,
     replacements: Mapping[type[RequestHandler], tuple[type[RequestHandler], Mapping[str, Any]]],
     allowed: tuple[str, ...] = (),
+    public: tuple[type[RequestHandler], ...] = (),
     members_run_code: bool = False,
     manager: Callable[[], Any] | None = None,
 ) -> Gate:
@@ -120,6 +139,7 @@ def install(
         seats: Counts the connections of each account.
         replacements: Handlers of other rooms that answer instead of upstream's.
         allowed: Handlers of other extensions that every account may call.
+        public: Handlers where another identity provider signs people in.
         members_run_code: Whether there is a role that may run code.
         manager: Returns the contents manager; the server's without it.
 
@@ -137,6 +157,7 @@ def install(
             seats,
             replacements={**REPLACEMENTS, **replacements},
             allowed=allowed,
+            public=public,
         )
         gate.stand_in(application)
         application.settings["page_config_hook"] = PageConfigHook(

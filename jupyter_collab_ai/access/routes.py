@@ -263,16 +263,23 @@ def name_of(handler: type[RequestHandler]) -> str:
     return f"{handler.__module__}.{handler.__qualname__}"
 
 
-def rules_of(handler: type[RequestHandler], allowed: Collection[str] = ()) -> Rules | None:
+def rules_of(
+    handler: type[RequestHandler],
+    allowed: Collection[str] = (),
+    public: Collection[type[RequestHandler]] = (),
+) -> Rules | None:
     """Return the rules of a handler, or None where it is not known.
 
     Args:
         handler: The class that the router names.
         allowed: Handlers of other extensions that the administrator has opened.
+        public: Those where another identity provider signs people in.
     """
     name = name_of(handler)
     if name in TABLE:
         return TABLE[name]
+    if handler in public:
+        return {"*": PUBLIC}
     if name in allowed:
         return {"*": Rule(Who.SIGNED_IN, watched=True)}
     return None

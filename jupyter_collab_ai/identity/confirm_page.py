@@ -10,6 +10,7 @@ from jupyter_collab_ai.errors import CollabError, InvalidCredentials, NotFound, 
 from jupyter_collab_ai.identity.confirmations import Confirmations, PageOutdated
 from jupyter_collab_ai.identity.pages import Page
 from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.web.confirming import CANNOT_CONFIRM, UNAVAILABLE
 
 #: The page has an origin of its own and no scripts, so that scripts of this server's other
 #: pages can neither read what is typed here nor change what is said here.
@@ -45,6 +46,9 @@ class ConfirmPage(Page):
         """Name the action, and ask for the password."""
         principal = self.principal
         assert principal is not None  # the gate led everybody else to the login
+        if confirmation_id == UNAVAILABLE:
+            self.show("confirm.html", error=NotFound(CANNOT_CONFIRM), state="over", again=None)
+            return
         await self._show(confirmation_id, principal)
 
     @allow_unauthenticated

@@ -16,6 +16,7 @@ from jupyter_collab_ai.ids import new_id
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.storage import audit
 from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.web.confirming import UNAVAILABLE
 from jupyter_collab_ai.web.limits import CONFIRMATIONS, RateLimiter
 
 #: Random bytes of what the form of a page has to send back.
@@ -78,10 +79,11 @@ class Confirmations:
         """Return the id of the confirmation that has to be given first.
 
         It is ``given`` again where that is about this request, but not confirmed yet; None
-        where it is confirmed, and used up now.
+        where it is confirmed, and used up now; :data:`UNAVAILABLE` where there is no password
+        of ours by which it could be.
 
         Args:
-            principal: Who asks; it has a login.
+            principal: Who asks.
             request: What the confirmation is bound to.
             action: What the page says.
             given: The id that the request names.
@@ -91,7 +93,8 @@ class Confirmations:
             RateLimited: Too many were asked for.
         """
         login_id = principal.login_id
-        assert login_id is not None  # cookies come from logins
+        if login_id is None:
+            return UNAVAILABLE  # the cookie is another identity provider's
         if given is not None:
 
             def use(tx: Tx) -> _Given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jupyter_collab_ai.errors import FieldError, InvalidRequest
@@ -75,6 +75,14 @@ def check_display_name(name: str) -> str:
     return cleaned
 
 
+def displayable(name: str, otherwise: str) -> str:
+    """Return a name as it can be shown, or another one where it can't be."""
+    try:
+        return check_display_name(name[:MAX_DISPLAY_NAME])
+    except InvalidRequest:
+        return otherwise
+
+
 def check_email(email: str) -> str:
     """Return the address without space around it.
 
@@ -117,6 +125,21 @@ def starter_name(system_name: str) -> str:
     if len(name) >= 2:
         return name
     return f"{name}-admin" if name else "admin"
+
+
+def external_names(issuer: str, subject: str) -> Iterator[str]:
+    """Yield the usernames that somebody of another identity provider may get, the best first.
+
+    The name that the provider gives is the first one where it is a username as it stands. The
+    others hold a digest of it, so that no two people are led to the same one: not ``Ada`` and
+    ``ada``, nor ``ada@a.org`` and ``ada-a.org``.
+    """
+    if _USERNAME.fullmatch(subject):
+        yield subject
+    stem = re.sub(r"[^a-z0-9._-]+", "-", fold_username(subject)).strip("._-")[:40] or "user"
+    digest = hashlib.sha256(f"{issuer}\0{subject}".encode(errors="surrogatepass")).hexdigest()
+    for length in range(8, 24):
+        yield f"{stem}-{digest[:length]}"
 
 
 def color_of(username: str) -> str:

@@ -399,6 +399,12 @@ class JoinPage(Page):
             return
         self._go_to(principal, str(session["path"]))
 
+    def _login_url(self, here: str) -> str:
+        if not self.identity.external:
+            return self.page_url("login", next=here)
+        login = self.get_login_url()
+        return f"{login}{'&' if '?' in login else '?'}{urlencode({'next': here})}"
+
     def _go_to(self, principal: Principal, path: str) -> None:
         place = quote(path, safe="/")
         self.redirect(url_path_join(self.home_url(principal.username), "tree", place))
@@ -407,9 +413,11 @@ class JoinPage(Page):
         here = self.page_url("collab-ai/join", invitation=secret)
         return {
             "action": here,
-            "login_url": self.page_url("login", next=here),
+            "login_url": self._login_url(here),
             "logout_url": self.page_url("logout", next=here),
-            "register_url": self.page_url("register", next=here),
+            "register_url": (
+                None if self.identity.external else self.page_url("register", next=here)
+            ),
             "home": self.base_url,
         }
 

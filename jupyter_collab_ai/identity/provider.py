@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from jupyter_server.auth import PasswordIdentityProvider, User
+from jupyter_server.auth import IdentityProvider, PasswordIdentityProvider, User
 from jupyter_server.auth.security import passwd_check
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import RequestHandler
@@ -39,12 +39,8 @@ class CollabUser(User):
     principal: Principal | None = None
 
 
-class CollabIdentityProvider(PasswordIdentityProvider):
-    """Accounts of our own, by access token, login cookie or Jupyter's own token.
-
-    Jupyter's token, and a password that was set with ``jupyter server password``, are those of
-    whoever starts the server, and of nobody else.
-    """
+class CollabProvider(IdentityProvider):
+    """What any identity provider of ours does: it finds out the account behind a request."""
 
     #: Set by ``app.py`` before the server listens; until then nobody is anybody.
     identity: Identity | None = None
@@ -69,6 +65,42 @@ class CollabIdentityProvider(PasswordIdentityProvider):
             setattr(handler, _ATTRIBUTE, user)
         found: CollabUser | None = getattr(handler, _ATTRIBUTE)
         return found
+
+    async def _principal(self, handler: RequestHandler) -> Principal | None:
+        raise NotImplementedError
+
+    def is_token_authenticated(self, handler: RequestHandler) -> bool:
+        """Return whether a request carries a credential that no other site can make it send."""
+        user = getattr(handler, _ATTRIBUTE, None)
+        principal = None if user is None else user.principal
+        return principal is not None and principal.credential is not Credential.COOKIE
+
+    def should_check_origin(self, handler: RequestHandler) -> bool:
+        """Return whether the origin of a request matters: where a cookie may have come along."""
+        return not self.is_token_authenticated(handler)
+
+    def identity_model(self, user: User) -> dict[str, Any]:
+        """Return what ``/api/me`` says of a user."""
+        return {
+            "username": user.username,
+            "name": user.name,
+            "display_name": user.display_name,
+            "initials": user.initials,
+            "avatar_url": user.avatar_url,
+            "color": user.color,
+        }
+
+    @default("updatable_fields")
+    def _default_updatable_fields(self) -> list[str]:
+        return ["display_name", "color"]
+
+
+class CollabIdentityProvider(CollabProvider, PasswordIdentityProvider):
+    """Accounts of our own, by access token, login cookie or Jupyter's own token.
+
+    Jupyter's token, and a password that was set with ``jupyter server password``, are those of
+    whoever starts the server, and of nobody else.
+    """
 
     async def _principal(self, handler: RequestHandler) -> Principal | None:
         identity = self.identity
@@ -179,31 +211,6 @@ class CollabIdentityProvider(PasswordIdentityProvider):
         return str(handler.settings.get("base_url", "/"))
 
     # ------------------------------------------------------------ what Jupyter asks
-
-    def is_token_authenticated(self, handler: RequestHandler) -> bool:
-        """Return whether a request carries a credential that no other site can make it send."""
-        user = getattr(handler, _ATTRIBUTE, None)
-        principal = None if user is None else user.principal
-        return principal is not None and principal.credential is not Credential.COOKIE
-
-    def should_check_origin(self, handler: RequestHandler) -> bool:
-        """Return whether the origin of a request matters: where a cookie may have come along."""
-        return not self.is_token_authenticated(handler)
-
-    def identity_model(self, user: User) -> dict[str, Any]:
-        """Return what ``/api/me`` says of a user."""
-        return {
-            "username": user.username,
-            "name": user.name,
-            "display_name": user.display_name,
-            "initials": user.initials,
-            "avatar_url": user.avatar_url,
-            "color": user.color,
-        }
-
-    @default("updatable_fields")
-    def _default_updatable_fields(self) -> list[str]:
-        return ["display_name", "color"]
 
     def process_login_form(self, handler: RequestHandler) -> None:
         """Let nobody in by the form of Jupyter's own, which is not shown."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from jupyter_collab_ai.errors import (
     CollabError,
     FieldError,
     InvalidCredentials,
+    InvalidRequest,
     NotAuthenticated,
     NotFound,
     RateLimited,
@@ -26,7 +27,13 @@ from jupyter_collab_ai.errors import (
 )
 from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.administration import Administration, starters_own
-from jupyter_collab_ai.identity.names import check_looks, check_username, fold_username
+from jupyter_collab_ai.identity.names import (
+    check_looks,
+    check_username,
+    displayable,
+    external_names,
+    fold_username,
+)
 from jupyter_collab_ai.identity.passwords import Hasher, check_password
 from jupyter_collab_ai.identity.ports import Accounts, Invitations
 from jupyter_collab_ai.identity.registration import Registration
@@ -52,11 +59,16 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _WRONG = "The username or the password is wrong."
+_ELSEWHERE = "Accounts of this server come from its own sign-in service; sign in there."
 _REVOKED = "This login has ended; sign in again."
 #: Seconds from an expiry to the look at it, so that the clock is surely past it.
 _GRACE = 0.05
 #: Characters of a token of Jupyter's that nobody can guess; those that are generated have 48.
 _UNGUESSABLE = 32
+#: People of another identity provider whose accounts are remembered.
+_KNOWN = 10_000
+#: Their accounts are made one after the other.
+_ADMISSION = "admission"
 #: Seconds that the event loop may be told to wait in one go.
 _LONGEST_TIMER = 24 * 3600.0
 
@@ -74,6 +86,7 @@ class Identity:
         invitations: Invitations,
         accounts: Accounts,
         starter: store.User,
+        external: bool = False,
     ) -> None:
         """Work on ``database``.
 
@@ -85,7 +98,11 @@ class Identity:
             invitations: The links by which people come.
             accounts: Told of accounts that come and go.
             starter: The account of whoever holds Jupyter's token.
+            external: Whether another identity provider says who somebody is. Then there are
+                no passwords and no tokens of ours.
         """
+        self.external = external
+        self._known: OrderedDict[store.External, UserId] = OrderedDict()
         self._database = database
         self._tokens = tokens
         self._hasher = hasher
@@ -111,6 +128,8 @@ class Identity:
         Raises:
             NotAuthenticated, TokenExpired, TokenRevoked: It is no good (any more).
         """
+        if self.external:
+            raise NotAuthenticated(_ELSEWHERE)
         audience = Audience.COOKIE if credential is Credential.COOKIE else Audience.ACCESS
         claims = self._tokens.verify(token, audience)
         login = await self._login(claims.login_id)
@@ -138,6 +157,68 @@ class Identity:
         if user is None or not user.is_active:
             raise NotAuthenticated("The account of whoever started this server is gone.")
         return _principal(user, Credential.TOKEN, None)
+
+    async def authenticate_external(
+        self, external: store.External, display_name: str, credential: Credential, *, address: str
+    ) -> Principal:
+        """Return the account of somebody whom another identity provider knows.
+
+        It is made at first sight, by a name that nobody else has or had.
+
+        Args:
+            external: Who it is.
+            display_name: What they are called there.
+            credential: By what they proved it.
+            address: Where the request comes from.
+
+        Raises:
+            TokenRevoked: The account is deactivated.
+            NotAuthenticated: There is no name for it.
+        """
+        known = self._known.get(external)
+        user = None if known is None else await self._user(known)
+        if user is None:
+            user = await self._external(external, display_name, address)
+            self._known[external] = user.id
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+        if not user.is_active:
+            raise TokenRevoked("Your account on this server is deactivated; ask an admin.")
+        return _principal(user, credential, None)
+
+    async def _external(
+        self, external: store.External, display_name: str, address: str
+    ) -> store.User:
+        """Find the account of somebody whom another identity provider knows, or make it."""
+        if not store.storable(external.subject):
+            raise NotAuthenticated("Your name at your sign-in service can't be used here.")
+        found = await self._database.read(lambda tx: store.find_external(tx, external))
+        if found is not None:
+            return found
+        for name in external_names(external.issuer, external.subject):
+            if name == self.starter_name or await self._accounts.home_holds_files(name):
+                continue
+
+            def add(tx: Tx, name: str = name) -> store.User | None:
+                # At the same moment another request, or another server, may be at it too.
+                there = store.find_external(tx, external)
+                if there is not None or store.was_taken(tx, name):
+                    return there
+                if store.find_user_named(tx, name) is not None:
+                    return None
+                shown = displayable(display_name, name)
+                made = store.add_user(tx, name, display_name=shown, external=external)
+                _note(tx, "account_admitted", made, By(_Account(made), address))
+                return made
+
+            try:
+                user = await self._database.write(add, lock=_ADMISSION)
+            except UsernameTaken:
+                continue  # it was registered at this moment
+            if user is not None:
+                await self._provide_home(user)
+                return user
+        raise NotAuthenticated("All names that you could have here are taken; ask an admin.")
 
     async def is_live(self, principal: Principal) -> bool:
         """Return whether what a principal was authenticated by is still good."""
@@ -204,6 +285,8 @@ class Identity:
             UsernameTaken: There is an account of this name, or it is reserved.
             RateLimited: Too many came from this address.
         """
+        if self.external:
+            raise RegistrationClosed(_ELSEWHERE)
         if registration is Registration.CLOSED:
             raise RegistrationClosed("Nobody can register here; ask an admin for an account.")
         if registration is Registration.INVITE and invitation is None:
@@ -252,6 +335,8 @@ class Identity:
             InvalidCredentials: Name or password are wrong, or the account is deactivated.
             RateLimited: Too many came from this address, or too many failed.
         """
+        if self.external:
+            raise InvalidCredentials(_ELSEWHERE)
         folded = fold_username(username)[:64]
         async with self._trying(folded, address):
             user, stored = await self._database.read(lambda tx: _password_of(tx, folded))
@@ -316,7 +401,7 @@ class Identity:
                 that it could be guessed, also for the right one.
         """
         try:
-            self._throttle.token(address, right=right, guessable=len(token) < _UNGUESSABLE)
+            self._throttle.token(address, right=right, guessable=not is_unguessable(token))
         except RateLimited:
             await self._note_throttled(None, address)
             raise
@@ -390,6 +475,8 @@ class Identity:
             TokenExpired, TokenRevoked: It is no good any more. One that was used before ends
                 its whole login, for then somebody has it who should not.
         """
+        if self.external:
+            raise TokenRevoked(_ELSEWHERE)
         fresh = new_refresh_token()
 
         def write(tx: Tx) -> tuple[store.Rotation, store.Login | None, store.User | None]:
@@ -413,8 +500,14 @@ class Identity:
         return self._answer(user, login, fresh)
 
     async def logout(self, principal: Principal, *, address: str | None) -> None:
-        """End the login of a principal."""
+        """End the login of a principal.
+
+        Raises:
+            InvalidRequest: Another identity provider keeps it.
+        """
         login_id = principal.login_id
+        if self.external and principal.credential is not Credential.TOKEN:
+            raise InvalidRequest("Sign out where you signed in; this server keeps no logins.")
         if login_id is None:
             return
 
@@ -454,9 +547,11 @@ class Identity:
 
         Raises:
             InvalidCredentials: ``current`` is not the password.
-            InvalidRequest: ``new`` can't be one.
+            InvalidRequest: ``new`` can't be one, or another identity provider keeps passwords.
             RateLimited: Too many tries with a wrong password.
         """
+        if self.external:
+            raise InvalidRequest("Change your password where you sign in; there is none here.")
         check_password(new, field="new_password")
         async with self._trying(principal.username, address, is_login=False):
             stored = await self._database.read(
@@ -733,6 +828,11 @@ def same_token(given: str, token: str) -> bool:
     )
 
 
+def is_unguessable(token: str) -> bool:
+    """Return whether a token is so long that nobody finds it by trying."""
+    return len(token) >= _UNGUESSABLE
+
+
 def _wrong_proof() -> InvalidCredentials:
     sentence = "This is not your password."
     return InvalidCredentials(sentence, errors=[FieldError("password", sentence)])
@@ -805,4 +905,4 @@ def _seconds_to(moment: datetime) -> float:
     return max(0.0, (moment - utcnow()).total_seconds()) + _GRACE
 
 
-__all__ = ["Identity", "same_token"]
+__all__ = ["Identity", "is_unguessable", "same_token"]

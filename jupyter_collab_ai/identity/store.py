@@ -25,6 +25,8 @@ LOGIN = "login"
 GRACE = timedelta(seconds=5)
 #: Logins that an account may have; with one more, the one that was not used longest ends.
 MAX_LOGINS = 256
+#: Characters that another identity provider may call somebody by, and be called by itself.
+MAX_EXTERNAL = 255
 #: How exactly it is known when a login was used last.
 USE = timedelta(minutes=10)
 
@@ -131,6 +133,8 @@ def find_user_named(tx: Tx, username: str) -> User | None:
 
 def find_external(tx: Tx, external: External) -> User | None:
     """Return the account of somebody whom another identity provider knows."""
+    if not storable(external.subject):
+        return None
     row = tx.execute(
         select(users).where(users.c.issuer == external.issuer, users.c.subject == external.subject)
     ).one_or_none()

@@ -19,6 +19,14 @@ from jupyter_collab_ai.web.requests import is_cache_buster
 #: The header by which a repeated request says that it is confirmed.
 HEADER = "X-Collab-Confirmation"
 
+#: In place of an id, where nothing can be confirmed: another identity provider keeps the
+#: passwords, so that there is none to ask for.
+UNAVAILABLE = "unavailable"
+CANNOT_CONFIRM = (
+    "This can't be confirmed in a browser here, as the password is kept by another sign-in "
+    "service; do it with an access token of that service, or ask whoever runs the server."
+)
+
 _SENTENCE = "This has to be confirmed with your password, on the page that `confirmation` names."
 
 
@@ -36,7 +44,8 @@ class Confirmations(Protocol):
     ) -> str | None:
         """Return the id of the confirmation that has to be given first.
 
-        None means that the one which was ``given`` holds, and is used up now.
+        None means that the one which was ``given`` holds, and is used up now;
+        :data:`UNAVAILABLE` that none can be given.
 
         Raises:
             RateLimited: Too many were asked for.
@@ -95,4 +104,5 @@ async def confirm(
     )
     if wanted is not None:
         page = url_path_join(handler.base_url, "collab-ai", "confirm", wanted)
-        raise ConfirmationRequired(_SENTENCE, extra={"confirmation": {"id": wanted, "url": page}})
+        sentence = CANNOT_CONFIRM if wanted == UNAVAILABLE else _SENTENCE
+        raise ConfirmationRequired(sentence, extra={"confirmation": {"id": wanted, "url": page}})

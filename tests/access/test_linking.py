@@ -60,7 +60,7 @@ def test_another_identity_provider_is_not_pushed_aside_in_silence() -> None:
         pass
 
     app = ServerApp(config=Config({"ServerApp": {"identity_provider_class": Foreign}}))
-    with pytest.raises(SystemExit, match="identity_provider_class is set to Foreign"):
+    with pytest.raises(SystemExit, match=r"set CollabAI.external_accounts = True"):
         link(app, NamedProvider)
 
 
