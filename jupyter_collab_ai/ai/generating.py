@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from jupyter_collab_ai.ai.generator import Draft, Generator
 from jupyter_collab_ai.ai.guard import Guard, seq_of, while_held
 from jupyter_collab_ai.ai.model import Usage
 from jupyter_collab_ai.ai.placing import (
+    Mode,
     Moved,
     NothingToDo,
     Place,
@@ -255,9 +258,10 @@ class Generating:
                 raise LeaseLost
 
         try:
-            seq, region = await run.document.edit(
-                write, user_id=run.principal.user_id, fence=record
-            )
+            async with _held_still(run.document, place):
+                seq, region = await run.document.edit(
+                    write, user_id=run.principal.user_id, fence=record
+                )
         except NothingToDo:
             return await self._keep(run, prepared, draft, None, applied=True)
         self._watch_later(run.id, run.path, seq, region)
@@ -356,7 +360,10 @@ class Generating:
             place.start,
             place.end,
         )
-        async with self._guard.hold(wanted, document, lambda view: scope_now(view, place)) as held:
+        async with (
+            self._guard.hold(wanted, document, lambda view: scope_now(view, place)) as held,
+            _held_still(document, place),
+        ):
             seq, region = await document.edit(
                 write, user_id=principal.user_id, fence=lambda tx: record(tx, held)
             )
@@ -422,6 +429,13 @@ class Generating:
     def _tell_taken_back(self, session_id: SessionId, operation_id: OperationId, path: str) -> None:
         about = {"operation": operation_id, "path": path, "state": "taken_back", "text": ""}
         self._events.publish(session_id, "preview", about)
+
+
+def _held_still(document: LiveDocument, place: Place) -> AbstractAsyncContextManager[object]:
+    """Hold editors still while the whole of a document is written anew; else nobody."""
+    if place.mode is Mode.REPLACE_DOCUMENT:
+        return document.frozen()
+    return contextlib.nullcontext()
 
 
 def _about(operation: Operation, path: str) -> dict[str, Any]:

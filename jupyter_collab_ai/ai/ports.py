@@ -161,6 +161,14 @@ class LiveDocument(Protocol):
         """
         ...
 
+    def frozen(self) -> AbstractAsyncContextManager[bool]:
+        """Hold its editors still for a moment, before the whole of it is written anew.
+
+        The block begins once all have sent what they have, or have not answered in time; they
+        hold still for a second at the most. The value tells whether all have answered.
+        """
+        ...
+
     async def changed(self, seq: int) -> int:
         """Wait until the document holds an update after ``seq``, and return the newest's number.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,6 +86,10 @@ class Connection:
         self.ended = False
         self.on_end: Callable[[], None] | None = None
         self.on_right: Callable[[], None] | None = None
+        #: Step 1 frames that were sent to it, and step 2 frames that came back.
+        self._asked = 0
+        self._answered = 0
+        self._waiting: dict[int, asyncio.Future[None]] = {}
 
     def set_right(self, right: Right) -> None:
         """Judge what it sends from now on by another right."""
@@ -107,12 +112,41 @@ class Connection:
         if not self.ended:
             self._transport.send(frame)
 
+    def ask(self, step1: Frame) -> asyncio.Future[None]:
+        """Ask for what it has; done once its answer was taken in, or it has ended."""
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.ended:
+            answer.set_result(None)
+            return answer
+        self._asked += 1
+        number = self._asked
+        self._waiting[number] = answer
+        answer.add_done_callback(lambda _: self._waiting.pop(number, None))
+        self.send(step1)
+        return answer
+
+    def ask_in_passing(self, step1: Frame) -> None:
+        """Ask for what it has, and wait for nothing."""
+        self._asked += 1
+        self.send(step1)
+
+    def has_answered(self) -> None:
+        """Note that an answer of it was taken in; clients answer in the order of the questions."""
+        self._answered = min(self._answered + 1, self._asked)
+        self._wake(self._answered)
+
+    def _wake(self, up_to: int) -> None:
+        for number, answer in tuple(self._waiting.items()):
+            if number <= up_to and not answer.done():
+                answer.set_result(None)
+
     def end(self, ending: Ending, sentence: str | None = None) -> None:
         """End it once; its room lets go of it."""
         if self.ended:
             return
         self.ended = True
         metrics.ended(ending.name.lower())
+        self._wake(self._asked)
         self._transport.close(ending, sentence)
         if self.on_end is not None:
             self.on_end()

@@ -139,6 +139,8 @@ class LiveRoom:
         self._applied: Change | None = None
         self._advanced = asyncio.Event()
         self._watched: list[Any] = []
+        #: What writers are told who join while all are to hold still; see ``freezing``.
+        self.freezes: list[Frame] = []
         doc.observe(self._observe)
         self._watch_content()
 
@@ -154,7 +156,10 @@ class LiveRoom:
         connection.on_end = lambda: self.leave(connection)
         hello = {"type": "hello", "epoch": self.epoch, **connection.describe_right()}
         connection.send(Frame(protocol.raw(hello)))
-        connection.send(Frame(protocol.sync_step1(self.doc.get_state())))
+        connection.ask_in_passing(Frame(protocol.sync_step1(self.doc.get_state())))
+        if connection.right.may_write:
+            for freeze in self.freezes:
+                connection.send(freeze)
         self.presence.welcome(connection)
         if self.on_presence is not None:
             self.on_presence(connection, True)
@@ -191,6 +196,9 @@ class LiveRoom:
             frame.number = connection.frames
         with contextlib.suppress(Closed):
             await self._inbox.put(frame, len(message.payload) + 64)
+        if message.kind is protocol.SyncKind.STEP2:
+            # What the server itself does from now on has its turn after this.
+            connection.has_answered()
 
     def rights_changed(
         self, session_id: SessionId | None = None, user_id: UserId | None = None
@@ -514,7 +522,7 @@ class LiveRoom:
                 if len(connection.deferred) < MAX_DEFERRED:
                     connection.deferred.append(frame.number)
                 if ask:
-                    connection.send(Frame(protocol.sync_step1(self.doc.get_state())))
+                    connection.ask_in_passing(Frame(protocol.sync_step1(self.doc.get_state())))
             case Refuse():
                 metrics.refused(Transport.MESSAGE, verdict.reason.value)
                 connection.send(Frame(protocol.raw(verdict.message())))

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from pycrdt import Array, Assoc, Doc, Map, StickyIndex, Text, UndoManager, merge
 
 from jupyter_collab_ai.errors import StaleDocument
 from jupyter_collab_ai.ids import DocumentId, UserId
+from jupyter_collab_ai.rooms import freezing
 from jupyter_collab_ai.rooms.content import build, make_cell
 from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.gate import server_client_id
@@ -275,6 +277,10 @@ class SharedDocument:
             return False
         await room.add(data, origin=Origin.AI, user_id=user_id, fence=fence)
         return True
+
+    def frozen(self) -> AbstractAsyncContextManager[bool]:
+        """Hold its editors still for a moment, once they have sent all they have."""
+        return freezing.frozen(self._room)
 
     async def changed(self, seq: int) -> int:
         """Wait until the document holds an update after ``seq``, and return the newest's number.
