@@ -149,7 +149,6 @@ class Fuzzer:
                 {"type": "saved", "seq": 10**9},
                 {"type": "reset"},
                 {"type": "end", "code": 1000},
-                {},
             )
         )
         return protocol.raw(said)

@@ -108,15 +108,12 @@ async def fuzz(server: LabServer, count: int, record: Callable[[str, object], No
     before, started = memory(server), time.monotonic()
     # An editor may write, so of what it sends only what can't be its own has to be refused.
     unfounded = ("under another's id", "cut off", "text", "oversized", "presence of others")
+    here, labs = ada.socket_of(session), vic.labs_socket_of(session["path"])
     ends = await asyncio.gather(
-        attack(vic, vic.socket_of(session), hers, others, UNSEEN, None, count, SEED),
-        attack(
-            vic, vic.labs_socket_of(session["path"]), hers, others, UNSEEN, None, count, SEED + 1
-        ),
-        attack(dan, dan.socket_of(session), hers, others, UNSEEN, unfounded, count, SEED + 2),
-        attack(
-            dan, dan.labs_socket_of(session["path"]), hers, others, "dan", None, count, SEED + 3
-        ),
+        attack(vic, here, hers, others, UNSEEN, None, count, SEED),
+        attack(vic, labs, hers, others, UNSEEN, None, count, SEED + 1),
+        attack(dan, here, hers, others, UNSEEN, unfounded, count, SEED + 2),
+        attack(dan, labs, hers, others, "dan", None, count, SEED + 3),
     )
     took = time.monotonic() - started
     stop.set()
@@ -132,7 +129,6 @@ async def fuzz(server: LabServer, count: int, record: Callable[[str, object], No
     assert not hers.closed
     assert not his.closed
     assert min(typed) > 20
-    # Nothing of what the two have typed is lost. (A fuzzing editor may have deleted it all.)
     told = dict(sum(ends, Counter[str]()))
     grown = (memory(server) - before) / 1024
     summary = f"{4 * count} frames in {took:.0f} s, ends {told}, {grown:+.1f} MiB"

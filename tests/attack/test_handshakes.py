@@ -43,9 +43,11 @@ def gauge(api: Api, name: str) -> float:
     return sum(float(value) for value in values)
 
 
-def doors(
-    api: Api, ada: Person, eve: Person, session: dict[str, Any]
-) -> list[tuple[str, dict[str, str], int]]:
+#: Where somebody knocks, what they send, and how they are refused.
+Door = tuple[str, dict[str, str], int]
+
+
+def doors(api: Api, ada: Person, eve: Person, session: dict[str, Any]) -> list[Door]:
     """Return the ways in which somebody may be refused at either endpoint."""
     base = api.server.ws_url
     room = ada.labs_socket_of(session["path"])
