@@ -125,6 +125,11 @@ class CollabAI(ExtensionApp):
         config=True,
         help="""What the other identity provider is called in the accounts. By default the path
         of its class. Another name makes other accounts: nobody gets those of a namesake.""",
+    mask_secrets = Bool(
+        True,
+        config=True,
+        help="""Whether keys, passwords and other secrets in code are taken out before it is sent
+        to the model, and put back into what it answers.""",
     )
     audit_days = Int(
         365,
@@ -224,7 +229,8 @@ class CollabAI(ExtensionApp):
                 api_key=settings.openai_api_key,
                 base_url=settings.openai_base_url,
                 name=settings.model,
-            )
+            ),
+            mask_secrets=self.mask_secrets,
         )
         self._operations = Operations(
             database,

@@ -22,6 +22,7 @@ import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient, Timeout
 from openai.types.chat import ChatCompletionChunk
 
+from jupyter_collab_ai.ai.masking import Masks, Restorer, mask
 from jupyter_collab_ai.errors import ModelFailed, ModelNotConfigured, ModelTimeout
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,11 @@ MOST_CHARACTERS = 400_000
 MOST_DIALECTS = 6
 
 Message = Mapping[str, str]
+
+_ABOUT_MASKS = (
+    "Words such as MASKED_SECRET_1_X stand for secrets that were taken out: where one stands in "
+    "code, a secret is written there. Copy them as they are."
+)
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,7 @@ class Model:
         deadline: float = DEADLINE,
         silence: float = SILENCE,
         max_retries: int = 1,
+        mask_secrets: bool = True,
     ) -> None:
         """Prepare to ask; nothing is connected yet.
 
@@ -170,11 +177,13 @@ class Model:
             deadline: Seconds that one question may take in all.
             silence: Seconds until the first or the next piece of the answer.
             max_retries: Times that a server that is busy or unreachable is tried again.
+            mask_secrets: Whether secrets in what is asked are kept back (see ``masking``).
         """
         self.settings = settings
         self._deadline = deadline
         self._silence = silence
         self._max_retries = max_retries
+        self._mask_secrets = mask_secrets
         self._client: AsyncOpenAI | None = None
         self._dialects: dict[str, Dialect] = {}
         self._listed: tuple[float, list[str]] | None = None
@@ -262,6 +271,39 @@ class Model:
             ModelFailed: Anything else that went wrong.
         """
         self.require()
+        messages, masks = await self._masked(messages)
+        if not masks:
+            return await self._ask(messages, max_tokens, form, on_delta)
+        restorer = Restorer(masks)
+
+        def hear(piece: str) -> None:
+            restored = restorer.feed(piece)
+            if restored and on_delta is not None:
+                on_delta(restored)
+
+        answer = await self._ask(messages, max_tokens, form, hear)
+        rest = restorer.end()
+        if rest and on_delta is not None:
+            on_delta(rest)
+        return replace(answer, text=masks.restore(answer.text))
+
+    async def _masked(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Masks]:
+        """Keep secrets back, and say so to the model."""
+        if not self._mask_secrets:
+            return messages, Masks({})
+        texts, masks = await asyncio.to_thread(mask, [one["content"] for one in messages])
+        if masks:
+            texts[0] += f"\n\n{_ABOUT_MASKS}"
+        masked = [{**one, "content": text} for one, text in zip(messages, texts, strict=True)]
+        return masked, masks
+
+    async def _ask(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        form: JsonForm | None,
+        on_delta: Callable[[str], None] | None,
+    ) -> Answer:
         async with self._translated(self._deadline):
             name = await self.name()
             for _ in range(MOST_DIALECTS):

@@ -39,6 +39,34 @@ async def test_an_answer_comes_in_pieces_and_whole(fake, model):
     assert fake.listed == 1, "the name is not asked for each time"
 
 
+async def _repeats(chat):
+    """Answer with what was asked, in small pieces."""
+    asked = chat.seen.body["messages"][0]["content"].split("\n")[0]
+    await say.says(asked)(chat)
+
+
+async def test_secrets_do_not_leave_and_come_back(fake, model):
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    code = f"client = connect('{secret}')"
+    fake.reply(_repeats)
+    pieces = []
+    answer = await model.ask(
+        [{"role": "user", "content": code}], max_tokens=50, on_delta=pieces.append
+    )
+    assert secret not in json.dumps(fake.seen[0].body)
+    assert "stand for secrets" in json.dumps(fake.seen[0].body)
+    assert answer.text == "".join(pieces) == code
+
+
+async def test_secrets_leave_where_the_administrator_says_so(fake):
+    code = "password = 'correct horse'.replace(' ', '')\npassword = 'hunter2'"
+    model = Model(ModelSettings(KEY, fake.url), max_retries=0, mask_secrets=False)
+    fake.reply(say.says("ok"))
+    await model.ask([{"role": "user", "content": code}], max_tokens=50)
+    assert fake.seen[0].body["messages"] == [{"role": "user", "content": code}]
+    await model.close()
+
+
 async def test_a_server_that_does_not_stream_or_count(fake, model):
     fake.reply(say.says_at_once("all at once"))
     pieces = []
