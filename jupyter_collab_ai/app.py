@@ -125,6 +125,7 @@ class CollabAI(ExtensionApp):
         config=True,
         help="""What the other identity provider is called in the accounts. By default the path
         of its class. Another name makes other accounts: nobody gets those of a namesake.""",
+    )
     mask_secrets = Bool(
         True,
         config=True,
