@@ -21,7 +21,11 @@ from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.identity import handlers as identity_handlers
 from jupyter_collab_ai.identity import keys, profile
 from jupyter_collab_ai.identity.confirmations import Confirmations
-from jupyter_collab_ai.identity.external import external_provider, sign_in_handlers
+from jupyter_collab_ai.identity.external import (
+    ExternalProvider,
+    external_provider,
+    sign_in_handlers,
+)
 from jupyter_collab_ai.identity.names import starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.provider import CollabIdentityProvider, CollabProvider
@@ -163,7 +167,7 @@ class CollabAI(ExtensionApp):
             upstream.check()
             serverapp.update_config(Config({"YDocExtension": {"ystore_class": LogYStore}}))
         external = partial(external_provider, issuer=self.external_issuer)
-        self._provider_class = linking.link(
+        linking.link(
             serverapp, CollabIdentityProvider, external if self.external_accounts else None
         )
 
@@ -219,6 +223,7 @@ class CollabAI(ExtensionApp):
             external=self.external_accounts,
         )
         provider = server.identity_provider
+        sign_in = sign_in_handlers(provider) if self.external_accounts else ()
         assert isinstance(provider, CollabProvider)  # set while linking
         provider.identity = identity
         self._identity = identity
@@ -277,7 +282,7 @@ class CollabAI(ExtensionApp):
                 **profile.replacements(identity),
             },
             allowed=tuple(self.allowed_extensions),
-            public=sign_in_handlers(provider) if self.external_accounts else (),
+            public=sign_in,
             members_run_code=bool(self.execution_roles),
         )
         web_settings = server.web_app.settings
@@ -290,7 +295,11 @@ class CollabAI(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Begin what needs the event loop."""
-        linking.verify_installed(serverapp, self._gate, self._provider_class)
+        provider = ExternalProvider if self.external_accounts else CollabIdentityProvider
+        if self.external_accounts:
+            # JupyterHub's own extension puts a hook of its own in place of ours.
+            linking.guard_pages(serverapp, members_run_code=bool(self.execution_roles))
+        linking.verify_installed(serverapp, self._gate, provider)
         for apps in serverapp.extension_manager.extension_apps.values():
             for app in apps:
                 if isinstance(app, YDocExtension):

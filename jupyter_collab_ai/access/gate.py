@@ -481,11 +481,15 @@ class Gate:
         may_redirect = may_redirect and not getattr(handler, "collab_signed_in", False)
         if rule.page and may_redirect and "Authorization" not in handler.request.headers:
             metrics.refused(Transport.HTTP, NotAuthenticated.reason)
-            login = handler.settings.get("login_url") or url_path_join(
-                handler.settings.get("base_url", "/"), "login"
-            )
-            separator = "&" if "?" in login else "?"
-            handler.redirect(f"{login}{separator}{urlencode({'next': handler.request.uri or '/'})}")
+            # Another identity provider may ask for a URL of its own for each request; one that
+            # has a query says there where to come back to, as Tornado has it.
+            if handler.settings.get("login_url"):
+                login = handler.get_login_url()
+            else:
+                login = url_path_join(handler.settings.get("base_url", "/"), "login")
+            if "?" not in login:
+                login += "?" + urlencode({"next": handler.request.uri or "/"})
+            handler.redirect(login)
             return
         error = getattr(handler, "collab_auth_error", None)
         if isinstance(error, CollabError):

@@ -63,17 +63,14 @@ def link(
     serverapp: ServerApp,
     provider: type[IdentityProvider],
     external: Callable[[type[IdentityProvider]], type[IdentityProvider]] | None = None,
-) -> type[IdentityProvider]:
+) -> None:
     """Set who tells who somebody is and what they may do, before the server makes them.
 
     Args:
         serverapp: The server, which has read its configuration.
         provider: The identity provider of this package.
-        external: Returns the one that leaves it to another identity provider who somebody is;
-            None where no other one is to be in charge.
-
-    Returns:
-        The identity provider that the server will make.
+        external: Returns the one that leaves it to another identity provider who somebody is,
+            and itself for that one; None where no other one is to be in charge.
 
     Raises:
         SystemExit: It is not possible.
@@ -81,25 +78,20 @@ def link(
     with or_exit():
         check_upstream()
         configured = serverapp.identity_provider_class
-        is_ours = configured in (*_REPLACEABLE, provider)
+        settings: dict[str, Any] = {
+            "authorizer_class": GateAuthorizer,
+            "allow_unauthenticated_access": False,
+        }
         if external is not None:
-            if is_ours:
-                raise RuntimeError(
-                    "CollabAI.external_accounts is set, but ServerApp.identity_provider_class "
-                    "names no other sign-in service; set it, or remove the former."
-                )
-            provider = external(configured)
-        elif not is_ours:
+            _follow(serverapp, external)
+        elif configured in (*_REPLACEABLE, provider):
+            settings["identity_provider_class"] = provider
+        else:
             raise RuntimeError(
                 f"ServerApp.identity_provider_class is set to {configured.__name__}; set "
                 "CollabAI.external_accounts = True to take its users as accounts, or remove the "
                 "setting to keep accounts here."
             )
-        settings = {
-            "identity_provider_class": provider,
-            "authorizer_class": GateAuthorizer,
-            "allow_unauthenticated_access": False,
-        }
         # In the configuration, too: the server applies it again later.
         serverapp.update_config(Config({"ServerApp": settings}))
         for name, value in settings.items():
@@ -107,7 +99,23 @@ def link(
         # Says of each handler without a decorator that somebody has to be signed in there,
         # which the gate sees to for all.
         warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
-    return provider
+
+
+def _follow(
+    serverapp: ServerApp, external: Callable[[type[IdentityProvider]], type[IdentityProvider]]
+) -> None:
+    """Stand in front of whichever other identity provider is configured.
+
+    JupyterHub's own extension sets it after this one was linked.
+    """
+
+    def stand_in_front(_change: object = None) -> None:
+        configured = serverapp.identity_provider_class
+        if configured not in _REPLACEABLE:
+            serverapp.identity_provider_class = external(configured)
+
+    serverapp.observe(stand_in_front, "identity_provider_class")
+    stand_in_front()
 
 
 def install(
@@ -160,10 +168,19 @@ def install(
             public=public,
         )
         gate.stand_in(application)
-        application.settings["page_config_hook"] = PageConfigHook(
-            application.settings.get("page_config_hook"), members_run_code=members_run_code
-        )
+        guard_pages(serverapp, members_run_code=members_run_code)
         return gate
+
+
+def guard_pages(serverapp: ServerApp, *, members_run_code: bool) -> None:
+    """Have the last word on what JupyterLab's pages are told.
+
+    To be called again where something else may have taken that place.
+    """
+    settings = serverapp.web_app.settings
+    hook = settings.get("page_config_hook")
+    if not isinstance(hook, PageConfigHook):
+        settings["page_config_hook"] = PageConfigHook(hook, members_run_code=members_run_code)
 
 
 def verify_installed(serverapp: ServerApp, gate: Gate, provider: type[IdentityProvider]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import cache
 from typing import Any
 
 from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.utils import ensure_async
 from tornado.web import RequestHandler
+from traitlets import TraitType
 
 from jupyter_collab_ai.errors import NotAuthenticated
 from jupyter_collab_ai.identity.provider import CollabProvider
@@ -31,9 +34,8 @@ class ExternalProvider(CollabProvider):
         if identity is None:
             return None
         scheme, _, given = handler.request.headers.get("Authorization", "").strip().partition(" ")
-        # No limit keeps anybody from guessing here, so one that could be guessed is none.
-        is_asked = scheme.lower() == "token" and is_unguessable(self.token)
-        if is_asked and same_token(given.strip(), self.token):
+        token = self._jupyters_token()
+        if scheme.lower() == "token" and same_token(given.strip(), token):
             return await identity.authenticate_starter()
         user = await self._named(handler)
         if user is None:
@@ -51,6 +53,16 @@ class ExternalProvider(CollabProvider):
             Credential.BEARER if by_token else Credential.COOKIE,
             address=handler.request.remote_ip or "",
         )
+
+    def _jupyters_token(self) -> str:
+        """Return Jupyter's own token, or nothing where it is none that anybody may come by.
+
+        A provider may have another one in its place, as JupyterHub's has that by which the
+        server asks the hub.
+        """
+        is_jupyters = isinstance(inspect.getattr_static(type(self), "token"), TraitType)
+        # No limit keeps anybody from guessing here, so one that could be guessed is none.
+        return self.token if is_jupyters and is_unguessable(self.token) else ""
 
     async def _named(self, handler: RequestHandler) -> User | None:
         """Return who the other provider says it is."""
@@ -73,12 +85,17 @@ class ExternalProvider(CollabProvider):
         return False
 
 
-def sign_in_handlers(provider: IdentityProvider) -> tuple[type[RequestHandler], ...]:
+def sign_in_handlers(provider: object) -> tuple[type[RequestHandler], ...]:
     """Return the handlers by which another identity provider signs people in and out.
 
     Raises:
-        RuntimeError: It lets everybody in, whoever they are.
+        RuntimeError: There is no other one, or it lets everybody in, whoever they are.
     """
+    if not isinstance(provider, ExternalProvider):
+        raise RuntimeError(  # noqa: TRY004  # a setting is wrong, not the program
+            "CollabAI.external_accounts is set, but ServerApp.identity_provider_class names no "
+            "other sign-in service; set it, or remove the former."
+        )
     if not provider.auth_enabled:
         raise RuntimeError(
             "the sign-in service lets everybody in without a name; configure it to ask for one"
@@ -90,15 +107,20 @@ def sign_in_handlers(provider: IdentityProvider) -> tuple[type[RequestHandler], 
     )
 
 
+@cache
 def external_provider(
     configured: type[IdentityProvider], issuer: str = ""
 ) -> type[ExternalProvider]:
     """Return the provider that leaves it to ``configured`` who somebody is.
 
+    One that does so already is returned as it is.
+
     Args:
         configured: What the administrator has configured; its own settings hold.
         issuer: What it is called in the accounts; the path of its class where it is empty.
     """
+    if issubclass(configured, ExternalProvider):
+        return configured
     name = issuer or f"{configured.__module__}.{configured.__qualname__}"
     return type(
         f"Collab{configured.__name__}",

@@ -403,7 +403,8 @@ class JoinPage(Page):
         if not self.identity.external:
             return self.page_url("login", next=here)
         login = self.get_login_url()
-        return f"{login}{'&' if '?' in login else '?'}{urlencode({'next': here})}"
+        # One with a query says there where to come back to: to this page.
+        return login if "?" in login else f"{login}?{urlencode({'next': here})}"
 
     def _go_to(self, principal: Principal, path: str) -> None:
         place = quote(path, safe="/")

@@ -64,6 +64,28 @@ def test_another_identity_provider_is_not_pushed_aside_in_silence() -> None:
         link(app, NamedProvider)
 
 
+def test_another_identity_provider_stays_in_charge_whenever_it_is_set() -> None:
+    """JupyterHub's extension sets it after ours is linked."""
+
+    class Foreign(IdentityProvider):
+        pass
+
+    class InFront(NamedProvider):
+        pass
+
+    def external(configured: type[IdentityProvider]) -> type[IdentityProvider]:
+        return InFront if configured is Foreign else configured
+
+    app = ServerApp()
+    link(app, NamedProvider, external)
+    assert app.identity_provider_class is PasswordIdentityProvider
+    app.update_config(Config({"ServerApp": {"identity_provider_class": Foreign}}))
+    assert app.identity_provider_class is InFront
+    app.update_config(Config({"ServerApp": {"port": 1}}))
+    assert app.identity_provider_class is InFront
+    assert app.authorizer_class is GateAuthorizer
+
+
 def test_a_failure_while_linking_ends_the_process(
     app: ServerApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,12 +15,14 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jupyter_server.auth import IdentityProvider
 from sqlalchemy import text
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from jupyter_collab_ai.errors import NotAuthenticated, TokenRevoked
 from jupyter_collab_ai.identity import store
+from jupyter_collab_ai.identity.external import external_provider
 from jupyter_collab_ai.identity.names import check_username, external_names
 from jupyter_collab_ai.identity.registration import Registration
 from jupyter_collab_ai.identity.store import External
@@ -176,6 +178,23 @@ async def test_its_account_is_no_starters(identity, database):
     await identity.change_user("maria", is_admin=True, is_active=None, by=By())
     starter = await database.write(lambda tx: ensure_starter(tx, "maria"))
     assert starter.username == "maria-admin"
+
+
+def test_a_token_of_the_providers_own_is_not_jupyters() -> None:
+    class Hub(IdentityProvider):
+        """As JupyterHub's, whose token is that by which the server asks the hub."""
+
+        @property
+        def token(self) -> str:  # type: ignore[override]
+            return "t" * 48
+
+    class Plain(IdentityProvider):
+        pass
+
+    assert external_provider(Hub)()._jupyters_token() == ""
+    assert external_provider(Plain)(token="t" * 48)._jupyters_token() == "t" * 48
+    assert external_provider(Plain)(token="short")._jupyters_token() == ""
+    assert external_provider(Plain) is external_provider(external_provider(Plain))
 
 
 # ---------------------------------------------------------------- a server
