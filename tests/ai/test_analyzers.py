@@ -81,7 +81,7 @@ async def test_one_mistake_hides_none_of_the_four_kinds(analyzers):
         (15, "security", "S602"),
     }
     assert analysis.parses is False
-    assert [name.split()[0] for name in analysis.analyzers] == ["cpython", "ruff"]
+    assert [name.split()[0] for name in analysis.analyzers] == ["cpython", "ruff", "rules"]
     (undefined,) = [item for item in analysis.findings if item.rule == "F821"]
     assert text(ALL_FOUR).text_at(undefined.location) == "nothing_like_it"
 
@@ -208,7 +208,12 @@ async def test_json_and_what_nobody_can_read(analyzers):
 
 async def test_the_deep_check_is_asked_on_demand():
     analysis = await Analyzers(deep=True, extra=[]).analyze(text(ALL_FOUR))
-    assert [name.split()[0] for name in analysis.analyzers] == ["cpython", "ruff", "bandit"]
+    assert [name.split()[0] for name in analysis.analyzers] == [
+        "cpython",
+        "ruff",
+        "rules",
+        "bandit",
+    ]
 
 
 class Broken:

@@ -14,6 +14,7 @@ from jupyter_collab_ai.ai.analyzers.json_syntax import JsonSyntax
 from jupyter_collab_ai.ai.analyzers.oxlint import Oxlint
 from jupyter_collab_ai.ai.analyzers.process import Processes
 from jupyter_collab_ai.ai.analyzers.python import PythonSyntax, Syntax
+from jupyter_collab_ai.ai.analyzers.python_rules.analyzer import PythonRules
 from jupyter_collab_ai.ai.analyzers.ruff import Ruff
 from jupyter_collab_ai.ai.findings import Category, Finding, Fix, in_order, merge, unique
 from jupyter_collab_ai.ai.locations import NoSuchPlace
@@ -58,7 +59,12 @@ class Analyzers:
         """
         processes = processes or Processes()
         self._python = PythonSyntax(processes)
-        own: list[Analyzer] = [Ruff(processes), Oxlint(processes), JsonSyntax()]
+        own: list[Analyzer] = [
+            Ruff(processes),
+            PythonRules(processes),
+            Oxlint(processes),
+            JsonSyntax(),
+        ]
         if deep:
             own.append(Bandit(processes))
         self._analyzers = [*own, *(installed_analyzers() if extra is None else extra)]
