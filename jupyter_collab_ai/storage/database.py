@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 from zlib import crc32
@@ -32,6 +32,7 @@ from jupyter_collab_ai.storage.changes import (
 from jupyter_collab_ai.storage.engine import make_engine, parse_url
 from jupyter_collab_ai.storage.migrate import migrate
 from jupyter_collab_ai.storage.tables import changes as changes_table
+from jupyter_collab_ai.storage.writer import Undone, Writer
 
 T = TypeVar("T")
 
@@ -89,6 +90,8 @@ class Database:
         self.url = parse_url(url) if isinstance(url, str) else url
         self._engine = make_engine(self.url, pool_size=WORKERS)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="collab-ai-db")
+        #: Through which all that writes to SQLite goes, once the event loop runs.
+        self._writer = Writer(self._begin) if self.is_sqlite else None
         self._listener: SqliteListener | PostgresListener | None = None
         #: Names this process in leases and notifications.
         self.server_id = new_id()
@@ -143,6 +146,8 @@ class Database:
         if self._listener is not None:
             self._listener.stop()
             self._listener = None
+        if self._writer is not None:
+            self._writer.close()
         self._executor.shutdown(wait=True)
         self._engine.dispose()
 
@@ -158,14 +163,20 @@ class Database:
         """Run ``function`` in a worker thread, in one transaction that may change things.
 
         Args:
-            function: What to do; when it raises, nothing is changed.
+            function: What to do; when it raises, nothing is changed. It is called once.
             lock: Transactions of the same name run one after the other, over all servers.
                 (On SQLite all writing ones do.)
 
         Raises:
             DatabaseUnavailable: The database can't be reached.
         """
-        result, changes = await self._run(lambda: self._write(function, lock))
+        if self._writer is None:
+            result, changes = await self._run(lambda: self._write(function, lock))
+        else:
+            writer = self._writer
+            result, changes = await self._finish(
+                lambda: writer.submit(lambda connection: self._act(connection, function, None))
+            )
         self.changes.publish(changes)
         return result
 
@@ -181,19 +192,29 @@ class Database:
         return result
 
     def _write(self, function: Callable[[Tx], T], lock: str | None) -> tuple[T, list[Change]]:
+        with self._translated(), self._begin() as connection:
+            return self._act(connection, function, lock)
+
+    @contextlib.contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that may write, committed when the block ends."""
         with (
-            self._translated(),
             self._engine.connect().execution_options(collab_write=True) as connection,
             connection.begin(),
         ):
-            tx = Tx(connection)
-            if lock is not None and not self.is_sqlite:
-                connection.execute(
-                    text("SELECT pg_advisory_xact_lock(:space, :name)"),
-                    {"space": 0x636F, "name": crc32(lock.encode()) - 2**31},
-                )
-            result = function(tx)
-            self._announce(connection, tx.changes)
+            yield connection
+
+    def _act(
+        self, connection: Connection, function: Callable[[Tx], T], lock: str | None
+    ) -> tuple[T, list[Change]]:
+        tx = Tx(connection)
+        if lock is not None and not self.is_sqlite:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:space, :name)"),
+                {"space": 0x636F, "name": crc32(lock.encode()) - 2**31},
+            )
+        result = function(tx)
+        self._announce(connection, tx.changes)
         return result, tx.changes
 
     def _announce(self, connection: Connection, changes: list[Change]) -> None:
@@ -223,7 +244,7 @@ class Database:
             yield
         except IntegrityError:
             raise
-        except (OperationalError, PoolTimeout) as error:
+        except (OperationalError, PoolTimeout, Undone) as error:
             raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from error
         except DBAPIError as error:
             if error.connection_invalidated:
@@ -231,11 +252,14 @@ class Database:
             raise
 
     async def _run(self, function: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
+        return await self._finish(lambda: self._executor.submit(function))
+
+    async def _finish(self, begin: Callable[[], Future[T]]) -> T:
         try:
-            begun = loop.run_in_executor(self._executor, function)
+            begun = asyncio.wrap_future(begin())
         except RuntimeError:
             # Closed: the server is about to end.
             raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from None
         # A caller that goes away does not undo what was begun: the thread runs to its end.
-        return await asyncio.shield(begun)
+        with self._translated():
+            return await asyncio.shield(begun)

@@ -1,0 +1,132 @@
+"""The one thread that writes to SQLite.
+
+SQLite lets one transaction write at a time, and whoever finds it busy sleeps and tries again, for
+longer each time: with a few busy documents some waited for seconds. Here they stand in line.
+All that wait when their turn comes are committed together, since the commit, which waits for
+the disk, costs most of it; each in a savepoint, so that one that fails takes nobody along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import Connection
+
+T = TypeVar("T")
+
+#: How many are committed together at the most.
+MAX_GROUP = 64
+
+
+class Undone(Exception):
+    """The database gave up the transaction that a function shared with others."""
+
+
+@dataclass
+class _Job:
+    function: Callable[[Connection], Any]
+    done: Future[Any]
+
+
+class Writer:
+    """Runs functions in transactions, in the order in which they came."""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
+        """Prepare to write.
+
+        Args:
+            begin: Gives a connection in a transaction that may write, which is committed when
+                the block ends, and taken back when it raises.
+        """
+        self._begin = begin
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="collab-ai-db-writer")
+
+    def submit(self, function: Callable[[Connection], T]) -> Future[T]:
+        """Run ``function`` when it is its turn.
+
+        Returns:
+            What it returned, once that is committed. Otherwise what it raised, what the
+            transaction raised (it may or may not be committed then), or :class:`Undone`.
+
+        Raises:
+            RuntimeError: The writer is closed.
+        """
+        done: Future[T] = Future()
+        self._jobs.put(_Job(function, done))
+        # There is a turn for each, but the first may find, and do, what those after it are for.
+        self._executor.submit(self._take_turn)
+        return done
+
+    def close(self) -> None:
+        """Finish what was submitted, and end."""
+        self._executor.shutdown(wait=True)
+
+    def _take_turn(self) -> None:
+        group: list[_Job] = []
+        with contextlib.suppress(queue.Empty):
+            while len(group) < MAX_GROUP:
+                job = self._jobs.get_nowait()
+                # From here on it can't be cancelled any more.
+                if job.done.set_running_or_notify_cancel():
+                    group.append(job)
+        if len(group) == 1:
+            self._commit_one(group[0])
+        elif group:
+            self._commit(group)
+
+    def _commit_one(self, job: _Job) -> None:
+        try:
+            with self._begin() as connection:
+                result = job.function(connection)
+        except BaseException as error:
+            job.done.set_exception(error)
+        else:
+            job.done.set_result(result)
+
+    def _commit(self, group: list[_Job]) -> None:
+        waiting = deque(group)
+        results: list[tuple[_Job, Any]] = []
+        failed: list[tuple[_Job, BaseException]] = []
+        trouble: BaseException | None = None
+        try:
+            with self._begin() as connection:
+                while waiting:
+                    job = waiting.popleft()
+                    try:
+                        with connection.begin_nested():
+                            result = job.function(connection)
+                    except BaseException as error:
+                        failed.append((job, error))
+                        # A full disk, and some other errors, end the whole transaction.
+                        if not _in_transaction(connection):
+                            raise Undone from error
+                    else:
+                        results.append((job, result))
+        except Undone as error:
+            trouble = error
+        except BaseException as error:
+            trouble = error
+            failed += [(job, error) for job in waiting]
+            waiting.clear()
+        for job, reason in failed:
+            job.done.set_exception(reason)
+        for job, result in results:
+            if trouble is None:
+                job.done.set_result(result)
+            else:
+                job.done.set_exception(trouble)
+        # None of them has begun.
+        for job in waiting:
+            self._commit_one(job)
+
+
+def _in_transaction(connection: Connection) -> bool:
+    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
