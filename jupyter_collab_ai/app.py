@@ -7,7 +7,7 @@ from functools import partial
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server_ydoc.app import YDocExtension
-from traitlets import Bool, Enum, Float, Int, List, Unicode
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode
 from traitlets.config import Config
 
 from jupyter_collab_ai.access import linking
@@ -16,6 +16,7 @@ from jupyter_collab_ai.access.gate import Gate
 from jupyter_collab_ai.ai import handlers as ai_handlers
 from jupyter_collab_ai.ai.analyzers.service import Analyzers
 from jupyter_collab_ai.ai.board import LockBoard
+from jupyter_collab_ai.ai.budgets import Meter, Terms
 from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.identity import handlers as identity_handlers
@@ -130,6 +131,21 @@ class CollabAI(ExtensionApp):
         help="""What the other identity provider is called in the accounts. By default the path
         of its class. Another name makes other accounts: nobody gets those of a namesake.""",
     )
+    ai_budgets = Dict(
+        key_trait=Unicode(),
+        value_trait=Dict(),
+        config=True,
+        help="""The most that the AI model may be asked for in a day (UTC), in tokens, or in money
+        by ``model_prices``: of each ``user``, of each ``session``, and of the ``server``, such as
+        ``{"user": {"tokens": 500000}, "server": {"cost": 20}}``.""",
+    )
+    model_prices = Dict(
+        key_trait=Unicode(),
+        value_trait=List(Float()),
+        config=True,
+        help="""What models cost, by their names: the price of a million tokens of what is asked,
+        and of what is answered, such as ``{"gpt-5": [1.25, 10]}``.""",
+    )
     mask_secrets = Bool(
         True,
         config=True,
@@ -237,6 +253,7 @@ class CollabAI(ExtensionApp):
                 name=settings.model,
             ),
             mask_secrets=self.mask_secrets,
+            meter=Meter(database, Terms.of(self.ai_budgets, self.model_prices)),
         )
         self._operations = Operations(
             database,

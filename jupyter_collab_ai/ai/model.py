@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import openai
@@ -158,6 +158,30 @@ def _about_json(text: str) -> bool:
     )
 
 
+class Bill(Protocol):
+    """What one question comes to, as it goes on."""
+
+    def heard(self, piece: str) -> None:
+        """Note a piece of the answer."""
+
+    def counted(self, usage: Usage | None) -> None:
+        """Note what the server has counted; None where it does not."""
+
+
+class Meter(Protocol):
+    """Is asked before each question, and told what it came to."""
+
+    def call(
+        self, model: str, messages: Sequence[Message], max_tokens: int
+    ) -> contextlib.AbstractAsyncContextManager[Bill]:
+        """Let one question be asked.
+
+        Raises:
+            BudgetExceeded: It may not be.
+        """
+        ...
+
+
 class Model:
     """Asks the model that the administrator has configured."""
 
@@ -169,6 +193,7 @@ class Model:
         silence: float = SILENCE,
         max_retries: int = 1,
         mask_secrets: bool = True,
+        meter: Meter | None = None,
     ) -> None:
         """Prepare to ask; nothing is connected yet.
 
@@ -178,12 +203,14 @@ class Model:
             silence: Seconds until the first or the next piece of the answer.
             max_retries: Times that a server that is busy or unreachable is tried again.
             mask_secrets: Whether secrets in what is asked are kept back (see ``masking``).
+            meter: Allows each question, and is told what it came to.
         """
         self.settings = settings
         self._deadline = deadline
         self._silence = silence
         self._max_retries = max_retries
         self._mask_secrets = mask_secrets
+        self._meter = meter
         self._client: AsyncOpenAI | None = None
         self._dialects: dict[str, Dialect] = {}
         self._listed: tuple[float, list[str]] | None = None
@@ -269,6 +296,7 @@ class Model:
             ModelTimeout: The server was silent for too long, or took too long in all.
             AnswerCut: The answer was longer than ``max_tokens``.
             ModelFailed: Anything else that went wrong.
+            BudgetExceeded: So much may not be asked any more today.
         """
         self.require()
         messages, masks = await self._masked(messages)
@@ -306,22 +334,44 @@ class Model:
     ) -> Answer:
         async with self._translated(self._deadline):
             name = await self.name()
-            for _ in range(MOST_DIALECTS):
-                dialect = self._dialects.get(name) or self._first_dialect()
-                request = _request(name, messages, max_tokens, form, dialect)
-                try:
-                    stream = await self._connected().chat.completions.create(**request)
-                    return await self._read(stream, name, on_delta)
-                except openai.APIStatusError as error:
-                    if error.status_code not in (400, 404, 422, 500):
-                        raise
-                    other = dialect.without(_words(error), json_asked=form is not None)
-                    if other is None:
-                        raise
-                    self._dialects[name] = other
-            raise ModelFailed(
-                f"The AI server at {self.settings.host} refuses every way in which it is asked."
-            )
+            if self._meter is None:
+                return await self._try(name, messages, max_tokens, form, on_delta)
+            async with self._meter.call(name, messages, max_tokens) as bill:
+
+                def hear(piece: str) -> None:
+                    bill.heard(piece)
+                    if on_delta is not None:
+                        on_delta(piece)
+
+                answer = await self._try(name, messages, max_tokens, form, hear)
+                bill.counted(answer.usage)
+                return answer
+
+    async def _try(
+        self,
+        name: str,
+        messages: Sequence[Message],
+        max_tokens: int,
+        form: JsonForm | None,
+        on_delta: Callable[[str], None] | None,
+    ) -> Answer:
+        """Ask in one way after the other, until the server takes one."""
+        for _ in range(MOST_DIALECTS):
+            dialect = self._dialects.get(name) or self._first_dialect()
+            request = _request(name, messages, max_tokens, form, dialect)
+            try:
+                stream = await self._connected().chat.completions.create(**request)
+                return await self._read(stream, name, on_delta)
+            except openai.APIStatusError as error:
+                if error.status_code not in (400, 404, 422, 500):
+                    raise
+                other = dialect.without(_words(error), json_asked=form is not None)
+                if other is None:
+                    raise
+                self._dialects[name] = other
+        raise ModelFailed(
+            f"The AI server at {self.settings.host} refuses every way in which it is asked."
+        )
 
     # ------------------------------------------------------------ the connection
 

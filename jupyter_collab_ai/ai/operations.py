@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from jupyter_collab_ai.ai import store
+from jupyter_collab_ai.ai import budgets, store
 from jupyter_collab_ai.ai.analyzers.service import Analyzers
 from jupyter_collab_ai.ai.board import LockBoard
 from jupyter_collab_ai.ai.debugger import Debugger, Emit
@@ -131,9 +131,9 @@ class Operations:
         }
 
     async def usage(self, principal: Principal) -> list[dict[str, Any]]:
-        """Return tokens per user, session and day: one's own, or for an admin everybody's."""
+        """Return tokens and cost per user, session and day: one's own; an admin's: all."""
         user_id = None if principal.is_admin else principal.user_id
-        return await self._database.read(lambda tx: store.usage_of(tx, user_id))
+        return await self._database.read(lambda tx: budgets.usage_of(tx, user_id))
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the models that can be used, the one that is asked first.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_collab_ai.ai import store
+from jupyter_collab_ai.ai.budgets import Payer, paid_by
 from jupyter_collab_ai.ai.debugger import Emit
 from jupyter_collab_ai.ai.ports import LiveDocument
 from jupyter_collab_ai.ai.store import Kind, Operation, State
@@ -100,7 +101,7 @@ class Runner:
             work.close()
             raise
         emit("operation", {"id": run.id, "kind": kind.value, "state": State.RUNNING.value})
-        task = asyncio.create_task(self._to_end(run, work), name=f"collab-ai {run.id}")
+        task = asyncio.create_task(self._to_end(run, kind, work), name=f"collab-ai {run.id}")
         self._running[run.id] = _Running(task, run.principal.user_id)
         try:
             # Not awaited itself: whoever waits for it is told of its end, and not cancelled.
@@ -157,7 +158,27 @@ class Runner:
                 retry_after=5,
             )
 
-    async def _to_end(self, run: Run, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    async def _to_end(
+        self, run: Run, kind: Kind, work: Coroutine[Any, Any, dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Let the work be paid for by whom it is for, and note in the audit how it ended."""
+        outcome = State.DONE.value
+        with paid_by(Payer(run.principal.user_id, run.session.id)) as payer:
+            try:
+                return await self._watched(run, work)
+            except (asyncio.CancelledError, OperationCancelled):
+                outcome = State.CANCELLED.value
+                raise
+            except CollabError as error:
+                outcome = error.reason
+                raise
+            except BaseException:
+                outcome = "internal_error"
+                raise
+            finally:
+                await self._write(lambda tx: _note_end(tx, run, kind, outcome, payer))
+
+    async def _watched(self, run: Run, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
         try:
             async with asyncio.timeout(store.MOST_SECONDS):
                 return await work
@@ -178,6 +199,9 @@ class Runner:
         def write(tx: Tx) -> None:
             store.finish(tx, operation_id, state, reason=reason)
 
+        await self._write(write)
+
+    async def _write(self, write: Callable[[Tx], None]) -> None:
         # Where the database is gone, the row says later that its operation has died.
         with contextlib.suppress(CollabError, RuntimeError):
             await asyncio.shield(asyncio.ensure_future(self._database.write(write)))
@@ -219,4 +243,21 @@ def _begin(tx: Tx, run: Run, kind: Kind, details: Mapping[str, Any]) -> None:
         session_id=run.session.id,
         target=run.path[:256],
         detail={"operation": run.id, "kind": kind.value},
+    )
+
+
+def _note_end(tx: Tx, run: Run, kind: Kind, outcome: str, payer: Payer) -> None:
+    note(
+        tx,
+        run.principal,
+        "operation_ended",
+        session_id=run.session.id,
+        target=run.path[:256],
+        detail={
+            "operation": run.id,
+            "kind": kind.value,
+            "outcome": outcome,
+            "model": payer.model,
+            **payer.usage.as_json(),
+        },
     )

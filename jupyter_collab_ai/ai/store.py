@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, desc, func, insert, or_, select, update
+from sqlalchemy import Row, and_, delete, desc, insert, or_, select, update
 
 from jupyter_collab_ai.ai.model import Usage
 from jupyter_collab_ai.clock import rfc3339, utcnow
@@ -18,14 +17,12 @@ from jupyter_collab_ai.ids import DocumentId, FindingId, OperationId, SessionId,
 from jupyter_collab_ai.locks.leases import TOPIC as LOCK_TOPIC
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.storage.database import Tx
-from jupyter_collab_ai.storage.tables import findings, locks, operations, users
+from jupyter_collab_ai.storage.tables import findings, locks, operations
 
 #: The change topic of operations that were cancelled; its keys are their ids.
 TOPIC = "operation"
 #: An operation that runs for longer than this has died with its server.
 MOST_SECONDS = 900.0
-#: How far back usage is told.
-USAGE_DAYS = 92
 
 
 class State(Enum):
@@ -274,47 +271,6 @@ def mark_applied(tx: Tx, finding_id: FindingId) -> bool:
         .values(applied_at=utcnow())
     )
     return bool(done.rowcount == 1)
-
-
-def usage_of(tx: Tx, user_id: UserId | None) -> list[dict[str, Any]]:
-    """Return tokens per user, session and day (in UTC), the newest day first.
-
-    Args:
-        tx: The transaction.
-        user_id: Whose; None for everybody's.
-    """
-    columns = (
-        operations.c.user_id,
-        users.c.username,
-        operations.c.session_id,
-        operations.c.created_at,
-        operations.c.prompt_tokens,
-        operations.c.completion_tokens,
-        operations.c.cost,
-    )
-    statement = (
-        select(*columns)
-        .join(users, users.c.id == operations.c.user_id, isouter=True)
-        .where(
-            operations.c.created_at > utcnow() - timedelta(days=USAGE_DAYS),
-            func.coalesce(operations.c.model, "") != "",
-        )
-    )
-    if user_id is not None:
-        statement = statement.where(operations.c.user_id == user_id)
-    sums: dict[tuple[str, str, str], dict[str, Any]] = defaultdict(dict)
-    # Days are formed here, as each database has its own words for them.
-    for row in tx.execute(statement).yield_per(1000):
-        day = row.created_at.date().isoformat()
-        item = sums[(day, row.user_id, row.session_id)]
-        item.setdefault("day", day)
-        item.setdefault("user", row.username)
-        item.setdefault("session_id", row.session_id)
-        for key in ("operations", "prompt_tokens", "completion_tokens"):
-            item[key] = item.get(key, 0) + (1 if key == "operations" else getattr(row, key))
-        if row.cost is not None:
-            item["cost"] = item.get("cost", 0.0) + row.cost
-    return [sums[key] for key in sorted(sums, reverse=True)]
 
 
 def _operation(row: Row[Any]) -> Operation:

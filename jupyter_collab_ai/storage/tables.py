@@ -317,6 +317,35 @@ findings = Table(
     Column("applied_at", UtcDateTime),
 )
 
+#: What models were asked for. It outlives accounts, sessions and operations.
+ai_usage = Table(
+    "ai_usage",
+    metadata,
+    #: In UTC, as ``2026-01-31``.
+    Column("day", String(10), primary_key=True),
+    Column("user_id", String(32), primary_key=True),
+    Column("session_id", String(32), primary_key=True),
+    Column("model", String(128), primary_key=True),
+    Column("operations", Integer, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    #: Null where the model has no price.
+    Column("cost", Float(53)),
+)
+
+#: What is set aside of budgets for calls of a model that run now.
+ai_reservations = Table(
+    "ai_reservations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", String(32), nullable=False),
+    Column("session_id", String(32), nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost", Float(53), nullable=False),
+    #: Seconds since the epoch by the database's own clock.
+    Column("expires_at", Float(53), nullable=False),
+)
+
 # ---------------------------------------------------------------- between processes
 
 #: What has changed, for other processes on the same SQLite file; PostgreSQL has NOTIFY.

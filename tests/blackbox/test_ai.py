@@ -508,3 +508,24 @@ async def test_operations_are_their_owners(
     assert cleo("GET", "ai/operations").ok()["items"] == []
     where = f"ai/operations/{report['operation_id']}"
     api.register("stranger")("GET", where).refused(404, "not_found")
+
+
+async def test_what_was_used_is_told(
+    model: ModelServer, ada: Person, faulty: dict[str, Any]
+) -> None:
+    model.answer = lambda request: "print('fine')"
+    body = {"session_id": faulty["id"], "instructions": "Say that all is fine."}
+    ada("POST", "ai/code-generator", body=body).ok()
+    (used,) = [
+        one for one in ada("GET", "ai/usage").ok()["items"] if one["session_id"] == faulty["id"]
+    ]
+    assert (used["user"], used["operations"]) == (ada.username, 1)
+    assert used["prompt_tokens"] > 0
+    assert used["completion_tokens"] > 0
+    ended = [
+        one
+        for one in ada("GET", f"sessions/{faulty['id']}/activity").ok()["items"]
+        if one["action"] == "operation_ended"
+    ]
+    assert [one["detail"]["outcome"] for one in ended] == ["done"]
+    assert ended[0]["detail"]["prompt_tokens"] == used["prompt_tokens"]
