@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from typing import Any
 
-from . import bugs
+from . import bugs, hardening, injection, settings
 from .model import CHECKS, Hit
 from .module import Module
 
 #: The modules whose rules are applied; importing them adds their rules to the list.
-ROOMS = (bugs,)
+ROOMS = (bugs, hardening, injection, settings)
 
 
 def apply(
