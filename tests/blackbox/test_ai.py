@@ -515,7 +515,7 @@ async def test_what_was_used_is_told(
 ) -> None:
     model.answer = lambda request: "print('fine')"
     body = {"session_id": faulty["id"], "instructions": "Say that all is fine."}
-    ada("POST", "ai/code-generator", body=body).ok()
+    (await post(ada, "ai/code-generator", **body)).ok()
     (used,) = [
         one for one in ada("GET", "ai/usage").ok()["items"] if one["session_id"] == faulty["id"]
     ]
