@@ -51,6 +51,7 @@ class Operations:
         self._board = board
         self._model = model
         self._runner = Runner(database)
+        leases.on_expired = store.died
         guard = Guard(leases, board)
         self._debugging = Debugging(
             database,

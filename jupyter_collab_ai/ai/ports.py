@@ -161,6 +161,17 @@ class LiveDocument(Protocol):
         """
         ...
 
+    async def without(self, seq: int, function: Callable[[View], T]) -> T | None:
+        """Return what ``function`` makes of the document as :meth:`undo` would leave it.
+
+        Returns:
+            None where there is nothing to be taken back.
+
+        Raises:
+            StaleDocument: The document was closed, or its history given up, meanwhile.
+        """
+        ...
+
     def frozen(self) -> AbstractAsyncContextManager[bool]:
         """Hold its editors still for a moment, before the whole of it is written anew.
 

@@ -20,11 +20,14 @@ TAKE_BACK = 2.0
 class Region:
     """What was written, with anchors: to find out whether others have changed it since."""
 
-    pieces: tuple[tuple[bytes, bytes, str], ...]
+    #: Of each text that was changed, the lines from the first change to the last.
+    stretches: tuple[tuple[bytes, bytes, str], ...]
+    #: The document right after it was written.
+    written: DocumentSnapshot
 
     def is_touched(self, view: View) -> bool:
-        """Tell whether the text there is no longer what was written."""
-        for start, end, text in self.pieces:
+        """Tell whether the text there is no longer what it was made."""
+        for start, end, text in self.stretches:
             one, other = view.locate(start), view.locate(end)
             if one is None or other is None:
                 return True
@@ -35,38 +38,43 @@ class Region:
 
 
 def write_change(editor: Editor, change: Change) -> Region:
+    """Make a change in the live document, and return where it was made."""
     apply_change(editor, change)
-    pieces = []
+    written = DocumentSnapshot.of_view(editor)
+    stretches = []
     for cell_id, replacements in change.replaced:
-        moved = 0
-        for span, text in replacements:
-            start = span.start + moved
-            end = start + len(text)
-            moved += len(text) - (span.end - span.start)
-            pieces.append(
-                (
-                    editor.anchor(cell_id, start, after=False),
-                    editor.anchor(cell_id, end, after=True),
-                    text,
-                )
+        if not replacements:
+            continue
+        source = written.part(cell_id).source
+        grown = sum(len(text) - (span.end - span.start) for span, text in replacements)
+        # An edit between two changes, or beside one in its line, can tear them as well.
+        start = source.rfind("\n", 0, replacements[0][0].start) + 1
+        end = source.find("\n", replacements[-1][0].end + grown)
+        end = len(source) if end < 0 else end
+        stretches.append(
+            (
+                editor.anchor(cell_id, start, after=False),
+                editor.anchor(cell_id, end, after=True),
+                source[start:end],
             )
-    return Region(tuple(pieces))
+        )
+    return Region(tuple(stretches), written)
 
 
 async def is_torn(document: LiveDocument, seq: int, region: Region, analyzers: Analyzers) -> bool:
     """Watch what was written; tell whether an edit that was in flight has torn it.
 
     Returns:
-        True where somebody's edit came into it right after it was written, and the text no
-        longer parses :data:`TAKE_BACK` seconds later.
+        True where somebody's edit came right after it was written, and the text, which parsed
+        when it was written, no longer does :data:`TAKE_BACK` seconds later: because the edit
+        came into what was written, or because the text would parse without what was written.
 
     Raises:
         StaleDocument: The document was closed.
     """
     clock = asyncio.get_running_loop()
     begun = clock.time()
-    newest = seq
-    touched = False
+    newest, touched = seq, False
     while (left := begun + IN_FLIGHT - clock.time()) > 0 and not touched:
         try:
             async with asyncio.timeout(left):
@@ -74,7 +82,7 @@ async def is_torn(document: LiveDocument, seq: int, region: Region, analyzers: A
         except TimeoutError:
             break
         touched = await document.look(region.is_touched)
-    if not touched:
+    if newest == seq or await analyzers.parses(region.written) is False:
         return False
     while True:
         snapshot = await document.look(DocumentSnapshot.of_view)
@@ -82,9 +90,13 @@ async def is_torn(document: LiveDocument, seq: int, region: Region, analyzers: A
             return False
         left = begun + TAKE_BACK - clock.time()
         if left <= 0:
-            return True
+            break
         try:
             async with asyncio.timeout(left):
                 await document.changed(snapshot.seq)
         except TimeoutError:
-            return True
+            break
+    if touched:
+        return True
+    without = await document.without(seq, DocumentSnapshot.of_view)
+    return without is not None and await analyzers.parses(without) is True

@@ -143,6 +143,11 @@ def finish(
     return bool(done.rowcount == 1)
 
 
+def died(tx: Tx, operation_id: OperationId) -> None:
+    """Note that an operation ended with its server, if it had not ended by itself."""
+    finish(tx, operation_id, State.FAILED, reason="internal_error")
+
+
 def change_result(
     tx: Tx, operation_id: OperationId, result: Mapping[str, Any], inside: Mapping[str, Any]
 ) -> None:

@@ -260,6 +260,33 @@ class SharedDocument:
         Raises:
             StaleDocument: The document was closed, or its history given up, meanwhile.
         """
+        data = await self._undoing(seq)
+        if data is None:
+            return False
+        await self._room.add(data, origin=Origin.AI, user_id=user_id, fence=fence)
+        return True
+
+    async def without(self, seq: int, function: Callable[[SharedView], T]) -> T | None:
+        """Return what ``function`` makes of the document as it would be with one update undone.
+
+        Nothing is written.
+
+        Returns:
+            None where there is nothing to be taken back.
+
+        Raises:
+            StaleDocument: The document was closed, or its history given up, meanwhile.
+        """
+        room = self._room
+        data = await self._undoing(seq)
+        if data is None:
+            return None
+        state = await room.look(lambda doc: doc.get_update())
+        doc = build([state, data])
+        return function(SharedView(doc, room.kind, room.path, room.seq))
+
+    async def _undoing(self, seq: int) -> bytes | None:
+        """Return the update that takes one back; None where nothing is left of it."""
         room = self._room
         document_id, epoch = room.document.id, room.epoch
         try:
@@ -268,15 +295,11 @@ class SharedDocument:
         except LogGone:
             raise StaleDocument(_CLOSED) from None
         if not later or later[0].seq != seq:
-            return False
+            return None
         client_id = server_client_id(f"undo {document_id} {epoch} {seq}".encode())
-        data = await asyncio.to_thread(
-            _undo, room.kind, list(before.updates), [one.data for one in later], client_id
+        return await asyncio.to_thread(
+            undo_update, room.kind, list(before.updates), [one.data for one in later], client_id
         )
-        if data is None:
-            return False
-        await room.add(data, origin=Origin.AI, user_id=user_id, fence=fence)
-        return True
 
     def frozen(self) -> AbstractAsyncContextManager[bool]:
         """Hold its editors still for a moment, once they have sent all they have."""
@@ -320,7 +343,9 @@ def _bytes(source: str, offset: int) -> int:
 
 
 @without_panics
-def _undo(kind: Kind, before: list[bytes], updates: list[bytes], client_id: int) -> bytes | None:
+def undo_update(
+    kind: Kind, before: list[bytes], updates: list[bytes], client_id: int
+) -> bytes | None:
     """Return the update that takes the first of ``updates`` back after all of them.
 
     The history is played again into a copy that remembers who did what, so it works on any
