@@ -272,6 +272,7 @@ class Game:
                     at = last - 1
                 case _:
                     at = chance.randrange(len(lines))
+            at = min(at, len(lines) - 1)
             start = sum(len(line) + 1 for line in lines[:at])
             if step.deletes:
                 count = 2 if step.where == "across" else chance.choice((1, 1, 2))
@@ -347,6 +348,12 @@ class Game:
                 break
             await asyncio.sleep(0.1)
 
+    async def _get(self, identity: str) -> dict[str, Any]:
+        path = f"ai/operations/{identity}"
+        answer = await asyncio.to_thread(self._world.call, 0, "GET", path)
+        found: dict[str, Any] = answer.ok()
+        return found
+
     async def _check(self, number: int, call: asyncio.Task[Answer], text: str) -> None:
         """Compare what was said of an operation with what is there."""
         there = f"ai_{number}" in text
@@ -359,21 +366,19 @@ class Game:
             identity = self._ids.get(number)
             if identity is None:
                 return
-            answer = await asyncio.to_thread(
-                self._world.call, 0, "GET", f"ai/operations/{identity}"
-            )
-            applied = (answer.ok()["result"] or {}).get("applied", False)
-            if answer.json["state"] == "running":
-                self._wrong.append(f"operation {number} is said to run, its server is dead")
+            ends = time.monotonic() + 10
+            while (state := await self._get(identity))["state"] == "running":
+                if time.monotonic() > ends:
+                    self._wrong.append(f"operation {number} is said to run, its server is dead")
+                    break
+                await asyncio.sleep(0.2)
+            applied = (state["result"] or {}).get("applied", False)
         elif call.result().status != 200:
             self.outcomes[call.result().json["reason"]] += 1
             applied = False
         else:
             identity = call.result().json["operation_id"]
-            answer = await asyncio.to_thread(
-                self._world.call, 0, "GET", f"ai/operations/{identity}"
-            )
-            result = answer.ok()["result"]
+            result = (await self._get(identity))["result"]
             applied = result["applied"]
             if number in self._undone:
                 self.outcomes["undone"] += 1
