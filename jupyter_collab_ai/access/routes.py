@@ -208,6 +208,8 @@ _OURS: Final[dict[str, Rules]] = {
     "identity.pages.LogoutPage": {"*": PUBLIC},
     "identity.pages.RegisterPage": {"*": PUBLIC},
     "identity.pages.JoinPage": {"*": PUBLIC},
+    "identity.account_page.AccountPage": {"GET": PAGE, "POST": PAGE},
+    "identity.account_page.PasswordPage": {"GET": PAGE, "POST": Rule(Who.PUBLIC, page=True)},
     # Its form brings no cookie, as it has an origin of its own; a nonce and the password do.
     "identity.confirm_page.ConfirmPage": {"GET": PAGE, "POST": Rule(Who.PUBLIC, page=True)},
     "identity.handlers.RegisterHandler": {"POST": PUBLIC},

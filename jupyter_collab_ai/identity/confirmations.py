@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from jupyter_collab_ai.errors import InvalidCredentials, InvalidRequest, NotFound
-from jupyter_collab_ai.grave import Action
+from jupyter_collab_ai.grave import Action, Kind
 from jupyter_collab_ai.identity import confirmation_store as store
 from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.identity.store import User
@@ -24,6 +24,8 @@ NONCE_BYTES = 24
 #: Adding runs one after the other, so that an account never has too many.
 _LOCK = "confirmations"
 
+#: What a confirmation is bound to by which the password is changed on a page of its own.
+_BY_PAGE = b"the page of the password"
 _OVER = "There is nothing to confirm here any more; ask for it again where you came from."
 
 
@@ -125,23 +127,81 @@ class Confirmations:
         await self._database.write(add, lock=_LOCK)
         return made
 
-    async def show(self, confirmation_id: str, principal: Principal | None) -> Shown:
+    async def ask_for_password(self, principal: Principal, *, address: str) -> str:
+        """Return the id under which the password can be changed by a page of its own.
+
+        Raises:
+            InvalidRequest: There is no password to change.
+            RateLimited: Too many were asked for.
+        """
+        user = await self._identity.me(principal)
+        if self._identity.external or principal.login_id is None or not user.has_password:
+            raise InvalidRequest("There is no password of this account to change here.")
+        asked = await self.ask(
+            principal, _BY_PAGE, Action(Kind.CHANGE_PASSWORD), given=None, address=address
+        )
+        assert asked is not None  # nothing was given that could hold
+        return asked
+
+    async def change_password(
+        self, confirmation_id: str, *, nonce: str, current: str, new: str, address: str
+    ) -> None:
+        """Change the password by what a page of its own sent, and end all other logins.
+
+        Args:
+            confirmation_id: What :meth:`ask_for_password` returned.
+            nonce: What the form sent back.
+            current: The password as it is.
+            new: The password as it is to be.
+            address: Where the request comes from.
+
+        Raises:
+            NotFound: It is over.
+            PageOutdated: The page was shown again since.
+            InvalidRequest: ``new`` can't be a password.
+            InvalidCredentials: ``current`` is not the password; the page has to be shown anew.
+            RateLimited: Too many were wrong.
+        """
+        found = await self._database.read(lambda tx: _require(tx, confirmation_id))
+        if not found.fits(confirmation_id, _BY_PAGE):
+            raise NotFound(_OVER)
+        if not found.was_shown_with(nonce):
+            raise PageOutdated("This page was too old; open it again.")
+        user = await self._identity.account(found.user_id)
+        if user is None:
+            raise NotFound(_OVER)
+
+        def use(tx: Tx) -> None:
+            if not (store.give(tx, confirmation_id, nonce) and store.use(tx, confirmation_id)):
+                raise PageOutdated("This page was too old; open it again.")
+
+        await self._identity.replace_password(
+            user, current, new, login_id=found.login_id, address=address, first=use
+        )
+
+    async def show(
+        self, confirmation_id: str, principal: Principal | None, *, nonce: str | None = None
+    ) -> Shown:
         """Return what the page shows; pages that were shown before can't be sent any more.
 
         Args:
             confirmation_id: Which.
             principal: Whose browser it is; None where that was found out by the nonce of the
                 page that was shown before.
+            nonce: That of the page which was shown before, where it has to be that one.
 
         Raises:
             NotFound: It is over, or another login's.
+            PageOutdated: The page was shown again since.
         """
-        nonce = secrets.token_urlsafe(NONCE_BYTES)
+        before, nonce = nonce, secrets.token_urlsafe(NONCE_BYTES)
 
         def write(tx: Tx) -> store.Confirmation:
             found = _require(tx, confirmation_id)
             if principal is not None and principal.login_id != found.login_id:
                 raise NotFound(_OVER)
+            if before is not None and not found.was_shown_with(before):
+                raise PageOutdated("This page was too old; open it again.")
             store.show(tx, confirmation_id, nonce)
             return found
 

@@ -11,6 +11,7 @@ from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import AdminRequired
 from jupyter_collab_ai.grave import About, Action, Kind
+from jupyter_collab_ai.identity.account_page import AccountPage, PasswordPage
 from jupyter_collab_ai.identity.confirm_page import ConfirmPage
 from jupyter_collab_ai.identity.confirmations import Confirmations
 from jupyter_collab_ai.identity.pages import JoinPage, Provider, registration_of
@@ -343,5 +344,7 @@ def handlers(
         (url("users/([^/]+)"), UserHandler, services),
         (url("activity"), ServerActivityHandler, services),
         (url("join"), JoinPage, {"invitations": invitations}),
+        (url("account"), AccountPage),
+        (url("account/password"), PasswordPage, {"confirmations": confirmations}),
         (url("confirm/([^/]+)"), ConfirmPage, {"confirmations": confirmations}),
     ]

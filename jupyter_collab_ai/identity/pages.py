@@ -351,6 +351,7 @@ class LogoutPage(Page):
             "logout.html",
             error=error,
             done=done,
+            account_url=self.page_url("collab-ai/account"),
             action=self.page_url("logout", next=self.next_url),
             login_url=self.page_url("login", next=self.next_url),
         )

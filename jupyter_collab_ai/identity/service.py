@@ -550,24 +550,55 @@ class Identity:
             InvalidRequest: ``new`` can't be one, or another identity provider keeps passwords.
             RateLimited: Too many tries with a wrong password.
         """
+        await self.replace_password(
+            principal, current, new, login_id=principal.login_id, address=address
+        )
+
+    async def replace_password(
+        self,
+        whose: Principal | store.User,
+        current: str,
+        new: str,
+        *,
+        login_id: LoginId | None,
+        address: str,
+        first: Callable[[Tx], None] | None = None,
+    ) -> None:
+        """Do what :meth:`change_password` does, for an account with the login that stays.
+
+        Args:
+            whose: The account.
+            current: The password as it is.
+            new: The password as it is to be.
+            login_id: The login that does not end.
+            address: Where the request comes from.
+            first: Done before, in the same transaction; what it raises prevents the change.
+
+        Raises:
+            InvalidCredentials: ``current`` is not the password.
+            InvalidRequest: ``new`` can't be one, or another identity provider keeps passwords.
+            RateLimited: Too many tries with a wrong password.
+        """
         if self.external:
             raise InvalidRequest("Change your password where you sign in; there is none here.")
+        user_id = whose.user_id if isinstance(whose, Principal) else whose.id
+        actor = whose if isinstance(whose, Principal) else _Account(whose)
         check_password(new, field="new_password")
-        async with self._trying(principal.username, address, is_login=False):
-            stored = await self._database.read(
-                lambda tx: store.password_hash(tx, principal.user_id)
-            )
+        async with self._trying(whose.username, address, is_login=False):
+            stored = await self._database.read(lambda tx: store.password_hash(tx, user_id))
             if stored is None or not await self._hasher.verify(stored, current):
-                raise InvalidCredentials("The current password is wrong.")
+                raise _wrong_current("The current password is wrong.")
             renewed = await self._hasher.hash(new)
             proven = stored
 
             def write(tx: Tx) -> None:
-                if not store.still_has(tx, principal.user_id, proven):
-                    raise InvalidCredentials("The password was changed at this moment; try again.")
-                store.change_user(tx, principal.user_id, password_hash=renewed)
-                store.end_logins(tx, principal.user_id, but=principal.login_id)
-                _note(tx, "password_changed", principal, By(principal, address))
+                if not store.still_has(tx, user_id, proven):
+                    raise _wrong_current("The password was changed at this moment; try again.")
+                if first is not None:
+                    first(tx)
+                store.change_user(tx, user_id, password_hash=renewed)
+                store.end_logins(tx, user_id, but=login_id)
+                _note(tx, "password_changed", whose, By(actor, address))
 
             await self._database.write(write)
 
@@ -836,6 +867,10 @@ def is_unguessable(token: str) -> bool:
 def _wrong_proof() -> InvalidCredentials:
     sentence = "This is not your password."
     return InvalidCredentials(sentence, errors=[FieldError("password", sentence)])
+
+
+def _wrong_current(sentence: str) -> InvalidCredentials:
+    return InvalidCredentials(sentence, errors=[FieldError("current_password", sentence)])
 
 
 def _password_of(tx: Tx, folded: str) -> tuple[store.User | None, str | None]:
