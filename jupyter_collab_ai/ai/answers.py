@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from jupyter_collab_ai.ai.edits import find_all, find_quote
 from jupyter_collab_ai.ai.findings import MODEL, Category, Edit, Finding, Fix, Severity
 from jupyter_collab_ai.ai.locations import NoSuchPlace, Span, visible
+from jupyter_collab_ai.ai.masking import Masks
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
 
 #: What a model says can never be as sure as what a parser says.
@@ -113,6 +114,25 @@ class Review:
     summary: str
     findings: tuple[ReviewFinding, ...]
     assessments: tuple[Assessment, ...]
+
+
+def hide_secrets(review: Review, masks: Masks) -> Review:
+    """Take secrets out of what people are told; quotes and fixes need them."""
+
+    def hidden(finding: ReviewFinding) -> ReviewFinding:
+        fix = finding.fix
+        if fix is not None:
+            fix = fix.model_copy(update={"description": masks.hide(fix.description)})
+        told = {"title": masks.hide(finding.title), "explanation": masks.hide(finding.explanation)}
+        return finding.model_copy(update={**told, "fix": fix})
+
+    return Review(
+        masks.hide(review.summary),
+        tuple(map(hidden, review.findings)),
+        tuple(
+            one.model_copy(update={"reason": masks.hide(one.reason)}) for one in review.assessments
+        ),
+    )
 
 
 def parse_review(answer: str) -> Review:

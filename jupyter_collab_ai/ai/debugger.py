@@ -11,7 +11,14 @@ from typing import Any
 
 from jupyter_collab_ai.ai import prompts
 from jupyter_collab_ai.ai.analyzers.service import Analysis, Analyzers
-from jupyter_collab_ai.ai.answers import Assessment, Review, Unusable, parse_review, place_finding
+from jupyter_collab_ai.ai.answers import (
+    Assessment,
+    Review,
+    Unusable,
+    hide_secrets,
+    parse_review,
+    place_finding,
+)
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity, in_order, merge
 from jupyter_collab_ai.ai.locations import Location
 from jupyter_collab_ai.ai.model import AnswerCut, Model, Usage
@@ -158,7 +165,8 @@ class Debugger:
                 break
             usage, name = usage + (answer.usage or Usage()), answer.model
             try:
-                return _Heard(parse_review(answer.text), answer.model, usage)
+                review = hide_secrets(parse_review(answer.text), answer.masks)
+                return _Heard(review, answer.model, usage)
             except Unusable as error_:
                 problem = "What the model answered could not be used."
                 messages = prompts.once_more(messages, answer.text, str(error_), json=True)

@@ -133,6 +133,7 @@ class Generator:
             emit("progress", {"stage": "checks"})
             try:
                 code = parse_code(answer.text, snapshot.language)
+                code = replace(code, explanation=answer.masks.hide(code.explanation))
                 draft, problem = await self._check(
                     snapshot, view, place, code, before, answer.model, usage
                 )

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 #: How a secret is called for the model: what it stands for is told by the number.
 WORD = "MASKED_SECRET_{number}_{tag}"
 
+#: What stands for a secret in what is told to people.
+HIDDEN = "[secret]"
+
 #: Keys whose issuers have given them a form of their own.
 _KEYS = re.compile(
     r"""(?<![A-Za-z0-9_])(?:
@@ -91,6 +94,13 @@ class Masks:
         """Put the secrets back."""
         for word, secret in self.secrets.items():
             text = text.replace(word, secret)
+        return text
+
+    def hide(self, text: str) -> str:
+        """Take the secrets out of what is told to people, where they need not stand."""
+        for secret in sorted(self.secrets.values(), key=len, reverse=True):
+            if secret in text:
+                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
         return text
 
 

@@ -102,6 +102,8 @@ class Answer:
     model: str
     #: None where the server does not count.
     usage: Usage | None
+    #: What was kept back of the question, and stands in the text again.
+    masks: Masks = field(default_factory=lambda: Masks({}))
 
 
 @dataclass(frozen=True)
@@ -313,7 +315,7 @@ class Model:
         rest = restorer.end()
         if rest and on_delta is not None:
             on_delta(rest)
-        return replace(answer, text=masks.restore(answer.text))
+        return replace(answer, text=masks.restore(answer.text), masks=masks)
 
     async def _masked(self, messages: Sequence[Message]) -> tuple[Sequence[Message], Masks]:
         """Keep secrets back, and say so to the model."""

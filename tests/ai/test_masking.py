@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_collab_ai.ai.answers import hide_secrets, parse_review
 from jupyter_collab_ai.ai.masking import Restorer, mask
 
 #: Made up, and put together here so that nobody takes them for real ones that were lost.
@@ -133,3 +135,44 @@ def test_in_pieces_it_comes_back_the_same(text: str, cuts: list[int]) -> None:
     places = sorted({0, len(masked), *(min(cut, len(masked)) for cut in cuts)})
     pieces = [masked[start:end] for start, end in pairwise(places)]
     assert "".join([*map(restorer.feed, pieces), restorer.end()]) == text
+
+
+def test_people_are_not_told_secrets() -> None:
+    text = f"password = 'hunter2'\nkey = '{KEYS['github']}'\n"
+    _, masks = mask([text])
+    told = masks.hide(f"The password hunter2 and {KEYS['github']} stand in the code; hunter22 not.")
+    assert told == "The password [secret] and [secret] stand in the code; hunter22 not."
+
+
+def test_a_review_quotes_secrets_and_tells_none() -> None:
+    key = KEYS["github"]
+    _, masks = mask([f"key = '{key}'\n"])
+    review = hide_secrets(
+        parse_review(
+            json.dumps(
+                {
+                    "summary": f"{key} is there.",
+                    "findings": [
+                        {
+                            "title": f"A key: {key}",
+                            "explanation": f"Whoever reads {key} can use it.",
+                            "quote": f"key = '{key}'",
+                            "fix": {
+                                "description": f"Take {key} out",
+                                "search": f"'{key}'",
+                                "replace": "os.environ['KEY']",
+                            },
+                        }
+                    ],
+                    "assessments": [{"finding": "A1", "verdict": "confirm", "reason": key}],
+                }
+            )
+        ),
+        masks,
+    )
+    (finding,) = review.findings
+    assert finding.quote == f"key = '{key}'"
+    assert finding.fix is not None
+    assert finding.fix.search == f"'{key}'"
+    told = (review.summary, finding.title, finding.explanation, finding.fix.description)
+    assert not any(key in one for one in (*told, review.assessments[0].reason))
