@@ -19,6 +19,7 @@ from jupyter_collab_ai.ai.board import LockBoard
 from jupyter_collab_ai.ai.budgets import Meter, Terms
 from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.operations import Operations
+from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, Keeping
 from jupyter_collab_ai.identity import handlers as identity_handlers
 from jupyter_collab_ai.identity import keys, profile
 from jupyter_collab_ai.identity.confirmations import Confirmations
@@ -146,6 +147,18 @@ class CollabAI(ExtensionApp):
         help="""What models cost, by their names: the price of a million tokens of what is asked,
         and of what is answered, such as ``{"gpt-5": [1.25, 10]}``.""",
     )
+    ai_content_hours = Float(
+        DEFAULT_KEEPING.hours,
+        min=0.0,
+        config=True,
+        help="""Hours for which the results of AI operations are kept, to be applied and undone.
+        Who ran what, and what it cost, is kept without them.""",
+    )
+    keep_ai_content = Bool(
+        False,
+        config=True,
+        help="Whether results of AI operations are kept for ever, and what was asked for as well.",
+    )
     mask_secrets = Bool(
         True,
         config=True,
@@ -264,6 +277,7 @@ class CollabAI(ExtensionApp):
             Analyzers(),
             self._model,
             hub,
+            Keeping(hours=self.ai_content_hours, all=self.keep_ai_content),
         )
         self._sessions = sessions
         self._retention = AuditRetention(database, self.audit_days)
@@ -324,6 +338,7 @@ class CollabAI(ExtensionApp):
         # Waits for the first answer of the database's notifications.
         self._database.listen()
         self._board.start()
+        self._operations.start()
         self._retention.start()
         await self._sessions.make_home(self._identity.starter_name)
 

@@ -170,7 +170,8 @@ def _json(answer: str) -> Any:
             candidates.append(text[start : end + 1])
     for candidate in candidates:
         try:
-            return json.loads(candidate)
+            # Small models put line ends into strings as they are, also under a grammar.
+            return json.loads(candidate, strict=False)
         except (ValueError, RecursionError):
             continue
     raise Unusable("it can't be read as JSON.")

@@ -34,6 +34,7 @@ from jupyter_collab_ai.ai.ports import Editor, Events, LiveDocument, LiveDocumen
 from jupyter_collab_ai.ai.preview import Preview
 from jupyter_collab_ai.ai.reach import reach, take_snapshot
 from jupyter_collab_ai.ai.regions import Region, is_torn, write_change
+from jupyter_collab_ai.ai.retention import Keeping
 from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.ai.store import Kind, Operation, State
@@ -103,6 +104,7 @@ class Generating:
         generator: Generator,
         analyzers: Analyzers,
         events: Events,
+        keeping: Keeping,
     ) -> None:
         self._database = database
         self._documents = documents
@@ -113,6 +115,7 @@ class Generating:
         self._generator = generator
         self._analyzers = analyzers
         self._events = events
+        self._keeping = keeping
 
     async def generate(self, principal: Principal, request: GenerateRequest, emit: Emit) -> Result:
         """Write code at a place of the live document, and return the generation.
@@ -139,7 +142,7 @@ class Generating:
                 {
                     "mode": prepared.place.mode.value,
                     "apply": request.apply,
-                    "instructions": request.instructions[:2000],
+                    **({"instructions": request.instructions} if self._keeping.all else {}),
                 },
                 emit,
                 work(run, prepared, request, emit),

@@ -17,6 +17,7 @@ from jupyter_collab_ai.ai.guard import Guard
 from jupyter_collab_ai.ai.model import Model
 from jupyter_collab_ai.ai.ports import Events, LiveDocuments
 from jupyter_collab_ai.ai.reach import invalid, reach
+from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, ContentRetention, Keeping
 from jupyter_collab_ai.ai.runner import Runner
 from jupyter_collab_ai.ai.store import Kind, Operation, State
 from jupyter_collab_ai.errors import NotFound, StaleDocument
@@ -43,6 +44,7 @@ class Operations:
         analyzers: Analyzers,
         model: Model,
         events: Events,
+        keeping: Keeping = DEFAULT_KEEPING,
     ) -> None:
         self._database = database
         self._documents = documents
@@ -51,7 +53,7 @@ class Operations:
         self._board = board
         self._model = model
         self._runner = Runner(database)
-        leases.on_expired = store.died
+        self._retention = ContentRetention(database, keeping)
         guard = Guard(leases, board)
         self._debugging = Debugging(
             database,
@@ -72,10 +74,17 @@ class Operations:
             Generator(analyzers, model),
             analyzers,
             events,
+            keeping,
         )
+
+    def start(self) -> None:
+        """Begin to look for operations of servers that have died, and for old content."""
+        self._runner.start()
+        self._retention.start()
 
     async def close(self) -> None:
         """End whatever runs; nothing more is written."""
+        await self._retention.close()
         await self._runner.close()
         await self._model.close()
 

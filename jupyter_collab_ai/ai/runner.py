@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -21,9 +22,13 @@ from jupyter_collab_ai.sessions.store import Session
 from jupyter_collab_ai.storage.audit import note
 from jupyter_collab_ai.storage.database import Database, Tx
 
+log = logging.getLogger(__name__)
+
 #: Operations of one user at the same time, and of all on one server.
 MOST_OF_ONE = 4
 MOST_OF_ALL = 32
+#: Seconds between two words of the operations that live.
+BEAT = 5.0
 #: Seconds in which a cancelled operation has to let go.
 LET_GO = 5.0
 
@@ -64,6 +69,10 @@ class Runner:
         self._running: dict[OperationId, _Running] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._stop = database.changes.subscribe(store.TOPIC, self._cancelled_somewhere)
+
+    def start(self) -> None:
+        """Begin to say which operations live, and to look for those that have died."""
+        self.later(self._live_on())
 
     async def close(self) -> None:
         """End whatever runs; nothing more is written."""
@@ -143,6 +152,17 @@ class Runner:
             running.task.cancel()
             await asyncio.wait({running.task}, timeout=LET_GO)
         return ended
+
+    async def _live_on(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            try:
+                if ids := list(self._running):
+                    await self._database.write(lambda tx, ids=ids: store.keep_alive(tx, ids))  # type: ignore[misc]
+                if await self._database.read(store.any_dead):
+                    await self._database.write(store.bury)
+            except CollabError:
+                log.info("It could not be noted which AI operations live; it is tried again.")
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for, until the server stops."""

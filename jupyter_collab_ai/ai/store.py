@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, desc, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, desc, insert, null, or_, select, update
 
 from jupyter_collab_ai.ai.model import Usage
 from jupyter_collab_ai.clock import rfc3339, utcnow
@@ -21,6 +21,8 @@ from jupyter_collab_ai.storage.tables import findings, locks, operations
 
 #: The change topic of operations that were cancelled; its keys are their ids.
 TOPIC = "operation"
+#: Seconds after which an operation has died whose server does not say that it lives.
+ALIVE = 25.0
 #: An operation that runs for longer than this has died with its server.
 MOST_SECONDS = 900.0
 
@@ -108,7 +110,10 @@ def begin(
             user_id=principal.user_id,
             state=State.RUNNING.value,
             request=dict(request),
+            # Of JSON None is a value; what is not there can be looked for.
+            result=null(),
             created_at=utcnow(),
+            alive_until=tx.now() + ALIVE,
         )
     )
 
@@ -131,7 +136,7 @@ def finish(
         .where(operations.c.id == operation_id, operations.c.state == State.RUNNING.value)
         .values(
             state=state.value,
-            result=None if result is None else dict(result),
+            result=null() if result is None else dict(result),
             reason=reason,
             undo=None if inside is None else json.dumps(dict(inside)).encode(),
             model=model,
@@ -143,9 +148,63 @@ def finish(
     return bool(done.rowcount == 1)
 
 
-def died(tx: Tx, operation_id: OperationId) -> None:
-    """Note that an operation ended with its server, if it had not ended by itself."""
-    finish(tx, operation_id, State.FAILED, reason="internal_error")
+def keep_alive(tx: Tx, ids: Sequence[OperationId]) -> None:
+    """Note that operations run on."""
+    tx.execute(
+        update(operations).where(operations.c.id.in_(ids)).values(alive_until=tx.now() + ALIVE)
+    )
+
+
+def any_dead(tx: Tx) -> bool:
+    """Tell whether there are operations whose server has died."""
+    return tx.execute(select(operations.c.id).where(*_dead(tx)).limit(1)).first() is not None
+
+
+def bury(tx: Tx) -> int:
+    """Note of operations whose server has died that they failed; returns how many there were."""
+    return tx.execute(
+        update(operations)
+        .where(*_dead(tx))
+        .values(state=State.FAILED.value, reason="internal_error", finished_at=utcnow())
+    ).rowcount
+
+
+def _dead(tx: Tx) -> tuple[ColumnElement[bool], ...]:
+    return (
+        operations.c.state == State.RUNNING.value,
+        operations.c.alive_until <= tx.now(),
+    )
+
+
+def forget_content(tx: Tx, before: datetime, *, limit: int) -> int:
+    """Delete what the oldest operations that ended before a moment have read and written.
+
+    Who ran them, when, and how they ended stays.
+
+    Returns:
+        How many there were; ``limit`` at the most.
+    """
+    old = (
+        tx.execute(
+            select(operations.c.id)
+            .where(
+                operations.c.finished_at < before,
+                or_(operations.c.result.is_not(None), operations.c.undo.is_not(None)),
+            )
+            .order_by(operations.c.finished_at)
+            .limit(limit)
+        )
+        .scalars()
+        .all()
+    )
+    if old:
+        tx.execute(delete(findings).where(findings.c.operation_id.in_(old)))
+        tx.execute(
+            update(operations)
+            .where(operations.c.id.in_(old))
+            .values(request={}, result=null(), undo=None)
+        )
+    return len(old)
 
 
 def change_result(

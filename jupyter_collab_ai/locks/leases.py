@@ -131,8 +131,6 @@ class Leases:
         self._database = database
         self._ttl = ttl
         self._held: dict[LockId, Held] = {}
-        #: Called in the transaction that removes the lease of a server that has died.
-        self.on_expired: Callable[[Tx, OperationId], None] = _nothing
         database.changes.subscribe(TOPIC, self._changed)
         self._checks: set[asyncio.Task[None]] = set()
 
@@ -192,7 +190,7 @@ class Leases:
         if token is None:
             raise NotFound("The document is gone; it may have been deleted.")
         now = tx.now()
-        self._sweep(tx, now, wanted.document_id)
+        _sweep(tx, now, wanted.document_id)
         standing = _live(tx, now, wanted.document_id)
         if any(lease.id not in known for lease in standing):
             raise _Changed
@@ -316,19 +314,7 @@ class Leases:
 
     async def sweep(self) -> int:
         """Remove the leases of servers that have died; returns how many there were."""
-        return await self._database.write(lambda tx: self._sweep(tx, tx.now()))
-
-    def _sweep(self, tx: Tx, now: float, document_id: DocumentId | None = None) -> int:
-        expired = delete(locks).where(locks.c.expires_at <= now)
-        if document_id is not None:
-            expired = expired.where(locks.c.document_id == document_id)
-        gone = tx.execute(
-            expired.returning(locks.c.id, locks.c.document_id, locks.c.operation_id)
-        ).all()
-        for row in gone:
-            tx.notify(TOPIC, f"{row.document_id}:{row.id}")
-            self.on_expired(tx, OperationId(row.operation_id))
-        return len(gone)
+        return await self._database.write(lambda tx: _sweep(tx, tx.now()))
 
     # ------------------------------------------------------------ leases held here
 
@@ -384,9 +370,14 @@ def _live(tx: Tx, now: float, document_id: DocumentId) -> list[Lease]:
     return [_lease(row) for row in rows]
 
 
-def _nothing(tx: Tx, operation_id: OperationId) -> None:
-    """Do nothing about an operation that has died."""
-    del tx, operation_id
+def _sweep(tx: Tx, now: float, document_id: DocumentId | None = None) -> int:
+    expired = delete(locks).where(locks.c.expires_at <= now)
+    if document_id is not None:
+        expired = expired.where(locks.c.document_id == document_id)
+    gone = tx.execute(expired.returning(locks.c.id, locks.c.document_id)).all()
+    for row in gone:
+        tx.notify(TOPIC, f"{row.document_id}:{row.id}")
+    return len(gone)
 
 
 def _end(tx: Tx, lease: Lease) -> bool:

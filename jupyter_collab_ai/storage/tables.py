@@ -299,7 +299,11 @@ operations = Table(
     Column("undo", LargeBinary),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    #: While it runs: when it counts as dead unless its server says again that it lives. Seconds
+    #: since the epoch by the database's own clock.
+    Column("alive_until", Float(53)),
     Index("ix_operations_user_created", "user_id", "created_at"),
+    Index("ix_operations_state", "state"),
 )
 
 findings = Table(
