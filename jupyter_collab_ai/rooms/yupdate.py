@@ -469,6 +469,81 @@ def struct_ranges(data: bytes) -> dict[int, tuple[int, int]]:
     return ranges
 
 
+def with_deletions(data: bytes, deletions: IdRanges) -> bytes:
+    """Return an update with other deletions in place of its own.
+
+    Raises:
+        MalformedUpdate: As of :func:`parse_update`.
+    """
+    reader = Reader(data)
+    for _ in _walk(reader):
+        pass
+    return data[: reader.position] + deletions.encode()
+
+
+def without_deleted_content(data: bytes) -> bytes:
+    """Return an update without the text and the values that it inserts and deletes again.
+
+    What is left of them is their place and length, as when a document collects its garbage.
+    Shared types stay, as others may hang on them.
+
+    Raises:
+        MalformedUpdate: As of :func:`parse_update`.
+    """
+    deletions = parse_update(data).deletions
+    reader = Reader(data)
+    out = bytearray()
+    copied = 0
+    for struct, start, content in _walk(reader):
+        if struct.kind not in _PLAIN or not deletions.covers(
+            struct.client, struct.clock, struct.end
+        ):
+            continue
+        out += data[copied:start]
+        out.append((data[start] & ~_CONTENT) | Kind.DELETED)
+        out += data[start + 1 : content]
+        write_varuint(out, struct.length)
+        copied = reader.position
+    return bytes(out + data[copied:])
+
+
+#: Content that nothing hangs on but neighbours.
+_PLAIN: Final = frozenset({Kind.BINARY, Kind.STRING, Kind.EMBED, Kind.ANY})
+
+
+def _walk(reader: Reader) -> Iterator[tuple[Struct, int, int]]:
+    """Yield the structs of an update, where each begins, and where its content does."""
+    for _ in range(reader.count(bytes_each=5)):
+        number = reader.count(bytes_each=2)
+        client = reader.varuint(MAX_CLIENT)
+        clock = reader.varuint(MAX_CLOCK)
+        for _ in range(number):
+            start = reader.position
+            struct = _read_struct(reader, client, clock)
+            yield struct, start, _content_start(reader.data, start)
+            clock = struct.end
+
+
+def _content_start(data: bytes, start: int) -> int:
+    """Return where the content of a struct begins that can be read."""
+    reader = Reader(data)
+    reader.position = start
+    info = reader.byte()
+    if info in (Kind.GC, Kind.SKIP):
+        return reader.position
+    for flag in (_HAS_ORIGIN, _HAS_RIGHT_ORIGIN):
+        if info & flag:
+            _read_id(reader)
+    if not info & (_HAS_ORIGIN | _HAS_RIGHT_ORIGIN):
+        if reader.varuint(1):
+            reader.string()
+        else:
+            _read_id(reader)
+        if info & _HAS_PARENT_SUB:
+            reader.string()
+    return reader.position
+
+
 def decode_state_vector(data: bytes) -> dict[int, int]:
     """Read a state vector: of each client, how much of it is known.
 

@@ -229,6 +229,41 @@ document_snapshots = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+#: What each row of the log that was compacted holds: a span of work, with no content.
+document_spans = Table(
+    "document_spans",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    #: The last update of the span, and the row of the log that holds all of it.
+    Column("seq", BigInteger, primary_key=True),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    #: Who did how much of it, and how (see ``rooms/spans.py``); empty where nobody would see it.
+    Column("parts", JSON, nullable=False),
+    #: Whether it is what is left of a day.
+    Column("thinned", Boolean, nullable=False, server_default=text("false")),
+)
+
+#: States of a document that somebody has named, or that were kept beside its history.
+document_versions = Table(
+    "document_versions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(
+        "document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    #: The update after which the document is meant, or after which the content was kept.
+    Column("seq", BigInteger, nullable=False),
+    Column("name", String(256), nullable=False),
+    #: For what never was the document, such as a file that lost a conflict: its content,
+    #: compressed, and its SHA-256.
+    Column("content", LargeBinary),
+    Column("content_hash", String(64)),
+    Column("origin", String(16)),
+    Column("user_id", String(32)),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
 document_clients = Table(
     "document_clients",
     metadata,
