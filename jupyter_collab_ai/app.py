@@ -35,10 +35,12 @@ from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.identity.starter import ensure_starter, system_name
 from jupyter_collab_ai.identity.tokens import Tokens
 from jupyter_collab_ai.locks.leases import Leases
-from jupyter_collab_ai.plugs import SessionRights
+from jupyter_collab_ai.plugs import Accounts, OperationLocks, SessionRights
+from jupyter_collab_ai.rooms import history_handlers, upstream
 from jupyter_collab_ai.rooms import sockets as room_sockets
-from jupyter_collab_ai.rooms import upstream
+from jupyter_collab_ai.rooms.compaction import KEEP_DAYS, Compactor
 from jupyter_collab_ai.rooms.files import Files
+from jupyter_collab_ai.rooms.history import History
 from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.registry import Rooms
@@ -165,6 +167,13 @@ class CollabAI(ExtensionApp):
         help="""Whether keys, passwords and other secrets in code are taken out before it is sent
         to the model, and put back into what it answers.""",
     )
+    history_days = Int(
+        KEEP_DAYS,
+        min=0,
+        config=True,
+        help="""Days for which the history of a document keeps every span of work; what is older
+        becomes one version a day. Named versions stay. 0 keeps every span for ever.""",
+    )
     audit_days = Int(
         365,
         min=0,
@@ -234,8 +243,17 @@ class CollabAI(ExtensionApp):
         sessions = Sessions(database, contents, board, _Moves(self), policy=policy, bounds=bounds)
         rights = SessionRights(sessions)
         files = Files(lambda: server.contents_manager)
+        self._compactor = compactor = Compactor(database, keep_days=self.history_days)
         self._rooms = rooms = Rooms(
-            database, files, rights, events=hub, idle=self.room_idle_seconds
+            database,
+            files,
+            rights,
+            events=hub,
+            compactor=compactor,
+            idle=self.room_idle_seconds,
+        )
+        history = History(
+            database, rooms, rights, Accounts(database), OperationLocks(board), compactor
         )
         self._documents = SharedDocuments(rooms)
         members = Members(database, sessions, rooms)
@@ -293,6 +311,7 @@ class CollabAI(ExtensionApp):
                     _url, sessions, members, invitations, feed, confirmations
                 ),
                 *ai_handlers.handlers(_url, self._operations),
+                *history_handlers.handlers(_url, history),
                 *room_sockets.handlers(_url, rooms, rights, identity, seats, **limits),
                 (_url("(.*)"), UnknownHandler),
             ]
@@ -340,11 +359,13 @@ class CollabAI(ExtensionApp):
         self._board.start()
         self._operations.start()
         self._retention.start()
+        self._compactor.start()
         await self._sessions.make_home(self._identity.starter_name)
 
     async def stop_extension(self) -> None:
         """Save and let go of everything."""
         await self._retention.close()
+        await self._compactor.close()
         await self._operations.close()
         await self._board.close()
         self._lobby.close()

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
-from jupyter_collab_ai.errors import FieldError, InvalidRequest, NotFound
-from jupyter_collab_ai.ids import SessionId, UserId
+from sqlalchemy import select
+
+from jupyter_collab_ai.ai.board import LockBoard
+from jupyter_collab_ai.errors import FieldError, InvalidRequest, Locked, NotFound
+from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
+from jupyter_collab_ai.locks.leases import anything_stands
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms.ports import Right
 from jupyter_collab_ai.sessions.paths import canonical, join
 from jupyter_collab_ai.sessions.roles import Capability
 from jupyter_collab_ai.sessions.service import Sessions
+from jupyter_collab_ai.sessions.store import user_json
+from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.storage.tables import users
 
 
 class SessionRights:
@@ -31,16 +39,22 @@ class SessionRights:
         )
 
     async def document_path(
-        self, principal: Principal, session_id: SessionId, path: str | None
+        self,
+        principal: Principal,
+        session_id: SessionId,
+        path: str | None,
+        *,
+        write: bool = False,
     ) -> str:
         """Return the canonical path of a session's document.
 
         Raises:
             NotFound: There is no such session, or not for ``principal``.
+            RoleRequired: It is to be changed, and ``principal`` may not do that.
             InvalidRequest: The session is a folder and ``path`` is missing or not canonical.
         """
         session, standing = await self._sessions.standing_in(principal, session_id)
-        standing.require(Capability.READ)
+        standing.require(Capability.WRITE if write else Capability.READ)
         if session.type != "directory":
             if path not in (None, ""):
                 raise NotFound("This session is one file; leave the path out.")
@@ -55,3 +69,44 @@ class SessionRights:
     ) -> Callable[[], None]:
         """Call ``changed`` as soon as a right may have changed."""
         return self._sessions.watch(changed)
+
+
+class Accounts:
+    """Says who is behind an id: the port :class:`~.rooms.ports.People`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def describe(self, user_ids: Collection[UserId]) -> Mapping[UserId, dict[str, Any]]:
+        """Return what members see of accounts."""
+        ids = list(user_ids)
+
+        def read(tx: Tx) -> dict[UserId, dict[str, Any]]:
+            rows = tx.execute(select(users).where(users.c.id.in_(ids)))
+            return {UserId(row.id): user_json(row) for row in rows}
+
+        return await self._database.read(read) if ids else {}
+
+
+class OperationLocks:
+    """Says where operations are writing: the port :class:`~.rooms.ports.WriteLocks`."""
+
+    def __init__(self, board: LockBoard) -> None:
+        self._board = board
+
+    async def refuse(self, path: str) -> None:
+        """Refuse to change the document at ``path`` while an operation is writing there.
+
+        Raises:
+            Locked: One is.
+        """
+        lock = await self._board.blocking(path)
+        if lock is not None:
+            raise Locked(
+                "The AI is writing there; wait until it is done, or break its lock.",
+                extra={"lock": lock},
+            )
+
+    def stands(self, tx: Tx, document_id: DocumentId) -> bool:
+        """Return whether one is, in a transaction that holds the document's row."""
+        return anything_stands(tx, document_id)

@@ -361,6 +361,11 @@ class Leases:
                 held.lost.set()
 
 
+def anything_stands(tx: Tx, document_id: DocumentId) -> bool:
+    """Return whether any lease stands on a document; none comes while ``tx`` holds its row."""
+    return bool(_live(tx, tx.now(), document_id))
+
+
 def _live(tx: Tx, now: float, document_id: DocumentId) -> list[Lease]:
     rows = tx.execute(
         select(locks)

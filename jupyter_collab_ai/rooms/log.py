@@ -63,6 +63,10 @@ class LogGone(Exception):
     """The document was forgotten, or its history was given up for another one."""
 
 
+class NotKept(Exception):
+    """The document as it was then is no longer told apart from a later one."""
+
+
 class DocumentForgotten(LogGone):
     """The document has no row any more: its file was deleted."""
 
@@ -155,6 +159,7 @@ class UpdateLog:
 
         Raises:
             LogGone: There is no such history any more.
+            NotKept: That update was compacted together with later ones.
         """
         return await self._database.read(lambda tx: read_history(tx, document_id, epoch, seq))
 
@@ -166,7 +171,7 @@ class UpdateLog:
         """
 
         def read(tx: Tx) -> list[Recorded]:
-            _require_epoch(tx, document_id, epoch)
+            require_epoch(tx, document_id, epoch)
             return read_updates(tx, document_id, after=seq)
 
         return await self._database.read(read)
@@ -209,29 +214,6 @@ class UpdateLog:
             )
         )
 
-    async def add_snapshot(self, document_id: DocumentId, seq: int, data: bytes) -> None:
-        """Keep the state after the update ``seq``, so that opening is quick."""
-
-        def write(tx: Tx) -> None:
-            known = tx.execute(
-                select(document_snapshots.c.seq).where(
-                    document_snapshots.c.document_id == document_id,
-                    document_snapshots.c.seq >= seq,
-                )
-            ).first()
-            row = tx.execute(
-                select(documents.c.seq).where(documents.c.id == document_id)
-            ).scalar_one_or_none()
-            if known is not None or row is None or row < seq:
-                return
-            tx.execute(
-                insert(document_snapshots).values(
-                    document_id=document_id, seq=seq, data=data, created_at=utcnow()
-                )
-            )
-
-        await self._database.write(write)
-
 
 def append(
     tx: Tx,
@@ -252,7 +234,7 @@ def append(
         {"of": document_id, "in_epoch": epoch, "expected": expected, "newest": seq, "now": now},
     )
     if moved.rowcount != 1:
-        _require_epoch(tx, document_id, epoch)
+        require_epoch(tx, document_id, epoch)
         raise LogMoved
     if fence is not None:
         fence(tx)
@@ -280,33 +262,44 @@ def append(
 
 
 def read_history(tx: Tx, document_id: DocumentId, epoch: str, up_to: int | None = None) -> History:
-    """Read the newest snapshot and what follows it."""
-    newest = _require_epoch(tx, document_id, epoch)
-    up_to = newest if up_to is None else min(up_to, newest)
-    snapshot = tx.execute(
+    """Read the newest snapshot and what follows it.
+
+    Raises:
+        LogGone: There is no such history any more.
+        NotKept: The update ``up_to`` was compacted together with later ones.
+    """
+    newest = require_epoch(tx, document_id, epoch)
+    if up_to is not None and up_to > newest:
+        raise NotKept
+    snapshots = (
         select(document_snapshots.c.seq, document_snapshots.c.data)
-        .where(
-            document_snapshots.c.document_id == document_id,
-            document_snapshots.c.seq <= up_to,
-        )
+        .where(document_snapshots.c.document_id == document_id)
         .order_by(document_snapshots.c.seq.desc())
         .limit(1)
-    ).one_or_none()
+    )
+    updates = (
+        select(document_updates.c.seq, document_updates.c.data)
+        .where(document_updates.c.document_id == document_id)
+        .order_by(document_updates.c.seq)
+    )
+    if up_to is not None:
+        snapshots = snapshots.where(document_snapshots.c.seq <= up_to)
+        updates = updates.where(document_updates.c.seq <= up_to)
+    snapshot = tx.execute(snapshots).one_or_none()
     start = 0 if snapshot is None else snapshot.seq
-    tail = [
-        bytes(data)
-        for data in tx.execute(
-            select(document_updates.c.data)
-            .where(
-                document_updates.c.document_id == document_id,
-                document_updates.c.seq > start,
-                document_updates.c.seq <= up_to,
-            )
-            .order_by(document_updates.c.seq)
-        ).scalars()
-    ]
+    # Where others compact the log between the two, a row that reaches back is read as well, which
+    # does no harm.
+    rows = tx.execute(updates.where(document_updates.c.seq > start)).all()
+    end = rows[-1].seq if rows else start
+    if up_to is not None and end != up_to:
+        raise NotKept
     first = [] if snapshot is None else [bytes(snapshot.data)]
-    return History(up_to, [*first, *tail], len(tail), read_known(tx, document_id))
+    return History(
+        end,
+        [*first, *(bytes(row.data) for row in rows)],
+        len(rows),
+        read_known(tx, document_id),
+    )
 
 
 def read_updates(tx: Tx, document_id: DocumentId, *, after: int = 0) -> list[Recorded]:
@@ -336,7 +329,12 @@ def read_known(tx: Tx, document_id: DocumentId) -> Known:
     )
 
 
-def _require_epoch(tx: Tx, document_id: DocumentId, epoch: str) -> int:
+def require_epoch(tx: Tx, document_id: DocumentId, epoch: str) -> int:
+    """Return the number of the newest update.
+
+    Raises:
+        LogGone: There is no such history any more.
+    """
     row = tx.execute(
         select(documents.c.epoch, documents.c.seq).where(documents.c.id == document_id)
     ).one_or_none()

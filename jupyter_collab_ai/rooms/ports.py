@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
 from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.storage.database import Tx
 from jupyter_collab_ai.web.events import Subscription
 
 Stop = Callable[[], None]
@@ -38,7 +39,12 @@ class Rights(Protocol):
         ...
 
     async def document_path(
-        self, principal: Principal, session_id: SessionId, path: str | None
+        self,
+        principal: Principal,
+        session_id: SessionId,
+        path: str | None,
+        *,
+        write: bool = False,
     ) -> str:
         """Return the canonical path of a session's document.
 
@@ -46,9 +52,11 @@ class Rights(Protocol):
             principal: Who asks.
             session_id: The session.
             path: For a session of a folder, which of its documents.
+            write: Whether it is to be changed.
 
         Raises:
             NotFound: There is no such session or path, or not for ``principal``.
+            RoleRequired: It is to be changed, and ``principal`` may not do that.
             InvalidRequest: The session is a folder and ``path`` is missing or not canonical.
         """
         ...
@@ -66,6 +74,30 @@ class Logins(Protocol):
 
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Stop:
         """Call ``ended`` on the event loop once the principal's login or account ends."""
+        ...
+
+
+class People(Protocol):
+    """The accounts behind the ids."""
+
+    async def describe(self, user_ids: Collection[UserId]) -> Mapping[UserId, dict[str, Any]]:
+        """Return what members see of accounts; those that were deleted are left out."""
+        ...
+
+
+class WriteLocks(Protocol):
+    """Where an AI operation is writing."""
+
+    async def refuse(self, path: str) -> None:
+        """Refuse to change the document at ``path`` wholesale while one is writing there.
+
+        Raises:
+            Locked: It is.
+        """
+        ...
+
+    def stands(self, tx: Tx, document_id: DocumentId) -> bool:
+        """Return whether one is, in the transaction that is to record a change."""
         ...
 
 

@@ -13,6 +13,7 @@ from pycrdt import Doc
 from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFound, StaleDocument
 from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
 from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.compaction import COMPACT_AFTER, Compactor
 from jupyter_collab_ai.rooms.connection import Connection
 from jupyter_collab_ai.rooms.content import build, first_update
 from jupyter_collab_ai.rooms.copies import log_state_of, new_client_id
@@ -39,8 +40,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a room is kept after the last one has left.
 IDLE = 60.0
-#: Updates after the last snapshot from which on a room that ends leaves a new one.
-SNAPSHOT_AFTER = 200
+#: Updates after the last snapshot from which on the log of a room that ends is compacted.
+COMPACT_AT_END = 100
 #: Seconds in which what came in is recorded, unless the database is in trouble.
 SETTLE = 5.0
 
@@ -51,8 +52,9 @@ class _Open:
     def __init__(self, room: LiveRoom, projection: Projection, tail: int) -> None:
         self.room = room
         self.projection = projection
-        #: The number of the update that the newest snapshot holds.
-        self.snapshot_seq = room.seq - tail
+        #: Up to which update the log was compacted.
+        self.compact_seq = room.seq - tail
+        self.compacting = False
         self.holders = 0
         self.idle: asyncio.TimerHandle | None = None
 
@@ -67,6 +69,7 @@ class Rooms:
         rights: Rights,
         *,
         events: Events | None = None,
+        compactor: Compactor | None = None,
         idle: float = IDLE,
     ) -> None:
         """Prepare to open rooms.
@@ -76,10 +79,12 @@ class Rooms:
             files: Where the documents' files are.
             rights: Who may read and write what.
             events: Told of what happens to documents.
+            compactor: Keeps their logs small.
             idle: Seconds that a room is kept after the last one has left.
         """
         self.documents = Documents(database)
         self.log = UpdateLog(database)
+        self.compactor = compactor or Compactor(database)
         self._database = database
         self._files = files
         self._rights = rights
@@ -330,12 +335,27 @@ class Rooms:
     async def _close(self, entry: _Open, ending: Ending) -> None:
         room = entry.room
         await room.close(ending)
-        if not room.failed and room.seq - entry.snapshot_seq >= SNAPSHOT_AFTER:
-            try:
-                await self.log.add_snapshot(room.document.id, room.seq, room.doc.get_update())
-            except DatabaseUnavailable:
-                log.info("No snapshot of a document was kept: the database can't be reached.")
+        if not room.failed and room.seq - entry.compact_seq >= COMPACT_AT_END:
+            await self._compact(entry)
         self._forget(entry)
+
+    async def _compact(self, entry: _Open) -> None:
+        """Keep the log of a document small; what is recorded meanwhile is left alone."""
+        if entry.compacting:
+            return
+        entry.compacting = True
+        seq = entry.room.seq
+        try:
+            await self.compactor.compact(entry.room.document.id)
+            entry.compact_seq = seq
+        except DatabaseUnavailable:
+            log.info("The log of a document was not compacted: the database can't be reached.")
+        except Exception:
+            # What is recorded stays as it is, and can be read.
+            log.exception("The log of a document could not be compacted.")
+            entry.compact_seq = seq
+        finally:
+            entry.compacting = False
 
     def _forget(self, entry: _Open) -> None:
         document_id = entry.room.document.id
@@ -398,6 +418,10 @@ class Rooms:
                 self.events.publish(session_id, type_, data)
 
     def _tell_saved(self, room: LiveRoom, saved: bool, why: str | None) -> None:
+        entry = self._open.get(room.document.id)
+        # What the file holds is known now, so all before it can be compacted.
+        if saved and entry is not None and room.seq - entry.compact_seq >= COMPACT_AFTER:
+            self._spawn(self._compact(entry))
         data: dict[str, Any] = {"path": room.path, "saved": saved}
         if why is not None:
             data["message"] = why

@@ -634,7 +634,8 @@ class LiveRoom:
         """Take over what others have recorded in this document's log; return it."""
         later, known = await self._recorder.later(self.seq)
         change = self._apply([one.data for one in later])
-        self._advance(len(later))
+        # Those that were compacted are fewer than their numbers say.
+        self._advance(later[-1].seq - self.seq if later else 0)
         self._state = await asyncio.to_thread(log_state_of, self.doc.get_update(), known)
         if change is not None:
             await self._refresh_rights()

@@ -23,7 +23,7 @@ from jupyter_collab_ai.rooms import freezing
 from jupyter_collab_ai.rooms.content import build, make_cell
 from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.gate import server_client_id
-from jupyter_collab_ai.rooms.log import Fence, LogGone, Origin, UpdateLog
+from jupyter_collab_ai.rooms.log import Fence, LogGone, NotKept, Origin, UpdateLog
 from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
@@ -294,6 +294,8 @@ class SharedDocument:
             later = await self._log.after(document_id, epoch, seq - 1)
         except LogGone:
             raise StaleDocument(_CLOSED) from None
+        except NotKept:
+            return False  # it is so old that it is no longer told apart from what came after
         if not later or later[0].seq != seq:
             return None
         client_id = server_client_id(f"undo {document_id} {epoch} {seq}".encode())

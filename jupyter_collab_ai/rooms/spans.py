@@ -133,9 +133,7 @@ class Span:
         weights: dict[UserId, int] = {}
         for part in self.parts:
             if part.user_id is not None:
-                weights[part.user_id] = (
-                    weights.get(part.user_id, 0) + part.added + part.deleted
-                )
+                weights[part.user_id] = weights.get(part.user_id, 0) + part.added + part.deleted
         return tuple(sorted(weights, key=lambda user_id: -weights[user_id]))
 
     @property
@@ -212,9 +210,7 @@ def _home(spans: Sequence[Span], piece: Span) -> int:
         if piece.ended - span.started > LONGEST:
             break
         if authors <= set(span.authors) and all(
-            piece.started - part.last <= TOGETHER
-            for part in span.parts
-            if part.user_id in authors
+            piece.started - part.last <= TOGETHER for part in span.parts if part.user_id in authors
         ):
             return index
     return len(spans)

@@ -242,6 +242,11 @@ def _starts(parts: Sequence[str]) -> list[int]:
 _Change = tuple[int, int, int, int]
 
 
+def line_changes(old: Sequence[str], new: Sequence[str]) -> list[_Change]:
+    """Return what differs between two lists of lines: from, to in each, that don't touch."""
+    return list(_changes(old, new))
+
+
 def _changes(old: Sequence[str], new: Sequence[str]) -> Iterator[_Change]:
     """Yield what differs between two sequences, as replaced runs that don't touch."""
     last: _Change | None = None

@@ -1,0 +1,189 @@
+"""The calls about the history of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from jupyter_collab_ai.rooms.history import History
+from jupyter_collab_ai.rooms.restoring import wish_of
+from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.requests import Body, Query
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("This has characters that can't be shown")
+    return text
+
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Path = Annotated[str, StringConstraints(max_length=1000)]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    AfterValidator(_printable),
+]
+
+
+Hunks = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=80)]],
+    Field(min_length=1, max_length=2000),
+]
+
+
+class PathQuery(Query):
+    """Which document, in a session of a folder."""
+
+    path: Path | None = None
+
+
+class ListQuery(PathQuery):
+    """Which part of a history is wanted."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    after: Annotated[str, StringConstraints(max_length=200)] | None = None
+    named: bool = False
+
+
+class VersionQuery(PathQuery):
+    """With what a version is to be compared."""
+
+    against: Id | None = None
+
+
+class NameBody(Body):
+    """How a version is to be called."""
+
+    name: Name
+    version: Id | None = None
+    path: Path | None = None
+
+
+class RestoreBody(Body):
+    """What of which version is to be restored."""
+
+    version: Id
+    path: Path | None = None
+    cell_id: Id | None = None
+    hunks: Hunks | None = None
+    against: Id | None = None
+
+
+class HistoryHandler(ApiHandler):
+    """Base of what is about history."""
+
+    def initialize(self, history: History) -> None:
+        """Get what the handler works with."""
+        self.history = history
+
+    def write_encoded(self, data: bytes) -> None:
+        """Answer with JSON that a worker thread has made, as it may be large."""
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.write(data)
+
+
+class HistoryListHandler(HistoryHandler):
+    """``/sessions/{session_id}/history``."""
+
+    async def get(self, session_id: str) -> None:
+        """Show what was done, the newest first."""
+        query = self.read_query(ListQuery)
+        self.write_json(
+            await self.history.items(
+                self.principal,
+                session_id,
+                query.path,
+                limit=query.limit,
+                after=query.after,
+                named=query.named,
+            )
+        )
+
+
+class VersionHandler(HistoryHandler):
+    """``/sessions/{session_id}/history/{version}``."""
+
+    async def get(self, session_id: str, version: str) -> None:
+        """Show a version, and what differs from another one."""
+        query = self.read_query(VersionQuery)
+        self.write_encoded(
+            await self.history.version(
+                self.principal, session_id, version, query.path, against=query.against
+            )
+        )
+
+
+class BlameHandler(HistoryHandler):
+    """``/sessions/{session_id}/blame``."""
+
+    async def get(self, session_id: str) -> None:
+        """Show who wrote each line."""
+        query = self.read_query(PathQuery)
+        self.write_encoded(await self.history.blame(self.principal, session_id, query.path))
+
+
+class VersionListHandler(HistoryHandler):
+    """``/sessions/{session_id}/versions``."""
+
+    async def post(self, session_id: str) -> None:
+        """Name a version."""
+        body = self.read_body(NameBody)
+        named = await self.history.name(
+            self.principal,
+            session_id,
+            body.name,
+            version=body.version,
+            path=body.path,
+            address=self.address,
+        )
+        self.write_json(named, 201)
+
+
+class NamedVersionHandler(HistoryHandler):
+    """``/sessions/{session_id}/versions/{version}``."""
+
+    async def delete(self, session_id: str, version: str) -> None:
+        """Take a name away."""
+        query = self.read_query(PathQuery)
+        await self.history.unname(
+            self.principal, session_id, version, path=query.path, address=self.address
+        )
+        self.no_content()
+
+
+class RestoreHandler(HistoryHandler):
+    """``/sessions/{session_id}/restore``."""
+
+    async def post(self, session_id: str) -> None:
+        """Restore a document, a cell or hunks."""
+        body = self.read_body(RestoreBody)
+        self.write_json(
+            await self.history.restore(
+                self.principal,
+                session_id,
+                body.version,
+                path=body.path,
+                wish=wish_of(body.cell_id, body.hunks),
+                against=body.against,
+                address=self.address,
+            )
+        )
+
+
+def handlers(
+    url: Callable[[str], str], history: History
+) -> list[tuple[str, type[ApiHandler], dict[str, Any]]]:
+    """Return the rules of these calls."""
+    services = {"history": history}
+    return [
+        (url("sessions/([^/]+)/history"), HistoryListHandler, services),
+        (url("sessions/([^/]+)/history/([^/]+)"), VersionHandler, services),
+        (url("sessions/([^/]+)/blame"), BlameHandler, services),
+        (url("sessions/([^/]+)/versions"), VersionListHandler, services),
+        (url("sessions/([^/]+)/versions/([^/]+)"), NamedVersionHandler, services),
+        (url("sessions/([^/]+)/restore"), RestoreHandler, services),
+    ]
