@@ -7,6 +7,7 @@ would not call it a change.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 from jupyter_collab_ai.rooms.gate import STATE_MAP
@@ -55,13 +56,14 @@ class Tally:
         added = 0
         seen = False
         clients = set()
+        hidden = self._hidden_in(update)
         for struct in update.structs():
             start = max(struct.clock, self._clocks.get(struct.client, 0))
             if struct.kind is Kind.SKIP or start >= struct.end:
                 continue
             clients.add(struct.client)
             self._clocks[struct.client] = struct.end
-            if self._is_hidden(struct):
+            if hidden[struct.client, struct.clock]:
                 self._hidden.add(struct.client, start, struct.end)
             elif struct.kind is Kind.STRING:
                 self._text.add(struct.client, start, struct.end)
@@ -80,12 +82,39 @@ class Tally:
         silent = not seen and not self._hidden.missing(deletions)
         return Effect(added, deleted, silent, frozenset(clients), deletions)
 
-    def _is_hidden(self, struct: Struct) -> bool:
-        if struct.parent == STATE_MAP:
-            return True
-        # Without a parent of its own it has that of its neighbour.
-        by = struct.parent if struct.parent is not None else struct.origin or struct.right_origin
-        return isinstance(by, Id) and self._hidden.has(by)
+    def _hidden_in(self, update: Update) -> dict[Id, bool]:
+        """Tell of each struct whether it lies in the map "state", or in something that does.
+
+        A struct without a parent of its own has that of its neighbour, which may stand before
+        or after it in the update.
+        """
+        starts = {
+            client: [struct.clock for struct in structs]
+            for client, structs in update.clients.items()
+        }
+        known: dict[Id, bool] = {}
+        for struct in update.structs():
+            path: list[Id] = []
+            here: Struct | None = struct
+            answer = False
+            while here is not None:
+                id_ = Id(here.client, here.clock)
+                if id_ in known:
+                    answer = known[id_]
+                    break
+                path.append(id_)
+                known[id_] = False
+                if isinstance(here.parent, str):
+                    answer = here.parent == STATE_MAP
+                    break
+                by = here.parent or here.origin or here.right_origin
+                if by is None or self._hidden.has(by):
+                    answer = by is not None
+                    break
+                index = bisect_right(starts.get(by.client, ()), by.clock) - 1
+                here = update.clients[by.client][index] if index >= 0 else None
+            known.update(dict.fromkeys(path, answer))
+        return known
 
 
 def _common(one: IdRanges, other: IdRanges) -> int:

@@ -155,7 +155,8 @@ def pieces_of(
 
 def _piece(one: Recorded, effect: Effect, *, closed: bool) -> Span:
     parts: tuple[Part, ...] = ()
-    if not effect.silent:
+    # Of an empty file nothing is loaded, but its history begins there.
+    if not effect.silent or one.origin is Origin.LOAD:
         parts = (
             Part(
                 one.user_id,
