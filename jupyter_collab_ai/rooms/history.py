@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,11 +29,17 @@ from jupyter_collab_ai.rooms.copies import new_client_id
 from jupyter_collab_ai.rooms.documents import Document, Kind
 from jupyter_collab_ai.rooms.freezing import frozen
 from jupyter_collab_ai.rooms.linediff import compare
+from jupyter_collab_ai.rooms.listing import (
+    cursor_of,
+    entry_of_kept,
+    find_entry,
+    parse_cursor,
+    read_page,
+)
 from jupyter_collab_ai.rooms.log import (
     LogGone,
     NotKept,
     Origin,
-    read_history,
     read_known,
     read_updates,
 )
@@ -43,23 +47,21 @@ from jupyter_collab_ai.rooms.ports import People, Rights, WriteLocks
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.restoring import Wish, content_with_ids, restoration
 from jupyter_collab_ai.rooms.room import LiveRoom
-from jupyter_collab_ai.rooms.spans import Span
-from jupyter_collab_ai.rooms.timeline import Recent, read_recent, read_spans, recent_spans, span_of
+from jupyter_collab_ai.rooms.timeline import Recent, read_recent, read_spans, recent_spans
 from jupyter_collab_ai.rooms.versions import (
     Named,
     Ref,
     Versions,
-    cut,
     delete_name,
     id_of,
-    id_of_kept,
     put_name,
     read_versions,
     ref_of,
+    version_id,
 )
 from jupyter_collab_ai.storage.audit import note
 from jupyter_collab_ai.storage.database import Database, Tx
-from jupyter_collab_ai.storage.tables import document_spans, document_updates, documents
+from jupyter_collab_ai.storage.tables import documents
 
 T = TypeVar("T")
 
@@ -124,47 +126,22 @@ class History:
             NotFound: There is no such document, or not for ``principal``.
             InvalidRequest: ``after`` is not what a page said comes next.
         """
-        before = _parse_cursor(after)
+        before = parse_cursor(after)
         document = await self._find(principal, session_id, path)
         recent, names = await self._recent(document)
         spans = await self._in_turn(recent_spans, recent)
-        kept: list[tuple[_Key, Span | Named]] = [
-            (_key_of_kept(one), one) for one in names if one.kept
-        ]
-        cuts = cut(names)
-
-        def read(tx: Tx) -> list[tuple[_Key, Span | Named]]:
-            found: list[tuple[_Key, Span | Named]] = []
-            rows = (
-                _named_spans(tx, document.id, spans, cuts)
-                if named
-                else _all_spans(tx, document.id, spans, limit, before)
+        page, more = await self._database.read(
+            lambda tx: read_page(
+                tx, document, spans, names, limit=limit, before=before, named=named
             )
-            ours: Iterable[tuple[_Key, Span | Named]] = (
-                (_key(span), span) for span in rows if span.parts or span.seq in cuts
-            )
-            for key, one in heapq.merge(kept, ours, key=lambda item: item[0], reverse=True):
-                if before is None or key < before:
-                    found.append((key, one))
-                if len(found) > limit:
-                    break
-            return found
-
-        found = await self._database.read(read)
-        page = found[:limit]
-        people = {id_ for _, one in page for id_ in _people_in(one)}
-        people |= {
-            user_id
-            for _, one in page
-            if one.seq in cuts and (user_id := cuts[one.seq].user_id) is not None
-        }
-        users = await self._people.describe(people)
-        for _, one in page:
-            if isinstance(one, Span) and spans and one is spans[-1]:
-                self._compactor.shown.note(document.id, one.seq)
+        )
+        users = await self._people.describe({id_ for entry in page for id_ in entry.people})
+        if page and spans and page[0].span is spans[-1]:
+            # The span may go on, but what was shown stays apart for a while.
+            self._compactor.shown.note(document.id, spans[-1].seq)
         return {
-            "items": [_item(document, one, cuts, users) for _, one in page],
-            "next": _cursor(page[-1][0]) if len(found) > limit else None,
+            "items": [entry.as_json(document, users) for entry in page],
+            "next": cursor_of(page[-1]) if more else None,
         }
 
     async def version(
@@ -183,11 +160,11 @@ class History:
         """
         document = await self._find(principal, session_id, path)
         ref = ref_of(document, version)
-        about, updates, content = await self._read_version(document, ref)
+        updates, content = await self._read_version(document, ref)
+        about = await self._describe(document, ref)
         other: tuple[list[bytes], Content | None] | None = None
         if against is not None:
-            _, old_updates, old = await self._read_version(document, ref_of(document, against))
-            other = old_updates, old
+            other = await self._read_version(document, ref_of(document, against))
 
         def work() -> bytes:
             kind = document.kind
@@ -298,13 +275,13 @@ class History:
                 "version_named",
                 session_id=session_id,
                 target=document.path,
-                detail={"version": _version_of(document, named), "name": name},
+                detail={"version": version_id(document, named), "name": name},
                 address=address,
             )
             return named
 
         named = await self._database.write(write)
-        return await self._describe(document, named)
+        return await self._describe(document, Ref(kept=named.id) if named.kept else Ref(named.seq))
 
     async def unname(
         self,
@@ -364,7 +341,7 @@ class History:
             sentence = "Only hunks are compared with another version; leave this out."
             raise InvalidRequest(sentence, errors=[FieldError("against", sentence)])
         await self._locks.refuse(document.path)
-        _, updates, kept = await self._read_version(document, ref_of(document, version))
+        updates, kept = await self._read_version(document, ref_of(document, version))
         content = await self._in_turn(_comparable, document.kind, updates, kept)
         base: list[bytes] | None = None
         if against is not None:
@@ -498,54 +475,32 @@ class History:
 
     async def _read_version(
         self, document: Document, ref: Ref
-    ) -> tuple[dict[str, Any], list[bytes], Content | None]:
-        """Return what is told of a version, and its updates or its content."""
+    ) -> tuple[list[bytes], Content | None]:
+        """Return a version as its updates, or as a content that was kept."""
         if ref.kept is not None:
-            named, content = await self._versions.content(document, ref.kept)
-            about = {
-                "version": id_of_kept(named),
-                "at": rfc3339(named.at),
-                "name": named.name,
-            }
-            return about, [], content
+            return [], await self._versions.content(document, ref.kept)
         assert ref.seq is not None
+        return await self._updates_at(document, ref.seq), None
 
-        def read(tx: Tx) -> tuple[list[bytes], datetime, str | None]:
-            seq = ref.seq or 0
-            updates = read_history(tx, document.id, document.epoch, seq).updates
-            at = tx.execute(
-                select(document_updates.c.created_at).where(
-                    document_updates.c.document_id == document.id, document_updates.c.seq == seq
-                )
-            ).scalar_one()
-            name = cut(read_versions(tx, document.id)).get(seq)
-            return list(updates), at, None if name is None else name.name
-
-        try:
-            updates, at, name = await self._database.read(read)
-        except LogGone:
-            raise NotFound(_GONE) from None
-        except NotKept:
-            raise NotFound(_NOT_KEPT) from None
-        return {"version": id_of(document, ref.seq), "at": rfc3339(at), "name": name}, updates, None
-
-    async def _describe(self, document: Document, named: Named) -> dict[str, Any]:
-        """Return a version that was just named, as in the history."""
-        if named.kept:
-            users = await self._people.describe(_people_in(named))
-            return _item(document, named, {}, users)
+    async def _describe(self, document: Document, ref: Ref) -> dict[str, Any]:
+        """Return a version as it stands in the history."""
         recent, names = await self._recent(document)
-        spans = await self._in_turn(recent_spans, recent)
-        cuts = cut(names)
-
-        def read(tx: Tx) -> list[Span]:
-            return _named_spans(tx, document.id, spans, {named.seq: named})
-
-        found = await self._database.read(read)
-        span = found[0] if found else Span(named.seq, named.at, named.at)
-        by = () if named.user_id is None else (named.user_id,)
-        users = await self._people.describe({*_people_in(span), *by})
-        return _item(document, span, {**cuts, named.seq: named}, users)
+        if ref.kept is not None:
+            named = next((one for one in names if one.kept and one.id == ref.kept), None)
+            if named is None:
+                raise NotFound("There is no such version; load the history again.")
+            entry = entry_of_kept(named)
+        else:
+            seq = ref.seq or 0
+            spans = await self._in_turn(recent_spans, recent)
+            found = await self._database.read(
+                lambda tx: find_entry(tx, document.id, spans, names, seq)
+            )
+            if found is None:
+                raise NotFound(_NOT_KEPT)
+            entry = found
+        users = await self._people.describe(entry.people)
+        return entry.as_json(document, users)
 
 
 @dataclass(frozen=True)
@@ -578,107 +533,6 @@ def _encode(answer: Mapping[str, Any]) -> bytes:
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "surrogatepass"
     )
-
-
-# ---------------------------------------------------------------- pages
-
-#: By what the history is ordered: after which update, and whether beside the history and which.
-_Key = tuple[int, int, str]
-
-
-def _key(span: Span) -> _Key:
-    return span.seq, 0, ""
-
-
-def _key_of_kept(named: Named) -> _Key:
-    # Of those that were kept after the same update, the newest comes first.
-    return named.seq, 1, f"{named.at.timestamp():020.6f}-{named.id}"
-
-
-def _cursor(key: _Key) -> str:
-    return f"{key[0]}.{key[1]}.{key[2]}"
-
-
-def _parse_cursor(text: str | None) -> _Key | None:
-    if text is None:
-        return None
-    seq, _, rest = text.partition(".")
-    rank, _, name = rest.partition(".")
-    if not (seq.isascii() and seq.isdigit() and len(seq) < 18 and rank in ("0", "1")):
-        sentence = "This is not what a page said comes next."
-        raise InvalidRequest(sentence, errors=[FieldError("after", sentence)])
-    return int(seq), int(rank), name
-
-
-def _all_spans(
-    tx: Tx, document_id: DocumentId, spans: list[Span], limit: int, before: _Key | None
-) -> Iterable[Span]:
-    """Yield the spans of a history, the newest first, read as far as they are asked for."""
-    yield from reversed(spans)
-    first = spans[0].seq if spans else 0
-    if before is not None:
-        first = min(first, before[0] + 1)
-    while older := read_spans(tx, document_id, before=first, limit=limit + 1):
-        yield from older
-        first = older[-1].seq
-
-
-def _named_spans(
-    tx: Tx, document_id: DocumentId, spans: list[Span], cuts: Mapping[int, Named]
-) -> list[Span]:
-    """Return the spans that have a name, the newest first."""
-    recent = {span.seq: span for span in spans}
-    table = document_spans
-    older = tx.execute(
-        select(table).where(
-            table.c.document_id == document_id,
-            table.c.seq.in_([seq for seq in cuts if seq not in recent]),
-        )
-    )
-    found = {**{row.seq: span_of(row) for row in older}, **recent}
-    return [found[seq] for seq in sorted(cuts, reverse=True) if seq in found]
-
-
-def _item(
-    document: Document,
-    one: Span | Named,
-    cuts: Mapping[int, Named],
-    users: Mapping[UserId, dict[str, Any]],
-) -> dict[str, Any]:
-    """Return an entry of a history as the API shows it."""
-    named: Named | None
-    if isinstance(one, Named):
-        named, version = one, id_of_kept(one)
-        started = ended = one.at
-        authors: Collection[UserId] = ()
-        origin = one.origin or Origin.DISK
-        added = deleted = 0
-    else:
-        named, version = cuts.get(one.seq), id_of(document, one.seq)
-        started, ended, authors, origin = one.started, one.ended, one.authors, one.origin
-        added, deleted = one.added, one.deleted
-    return {
-        "version": version,
-        "from": rfc3339(started),
-        "at": rfc3339(ended),
-        "authors": [users[id_] for id_ in authors if id_ in users],
-        "origin": origin.value,
-        "added": added,
-        "deleted": deleted,
-        "name": None if named is None else named.name,
-        "named_by": None if named is None else users.get(named.user_id or UserId("")),
-        "beside": isinstance(one, Named),
-    }
-
-
-def _people_in(one: Span | Named) -> set[UserId]:
-    if isinstance(one, Span):
-        return set(one.authors)
-    return set() if one.user_id is None else {one.user_id}
-
-
-def _version_of(document: Document, named: Named) -> str:
-    return id_of_kept(named) if named.kept else id_of(document, named.seq)
 
 
 # ---------------------------------------------------------------- lines

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from jupyter_collab_ai.errors import FieldError, InvalidRequest
 from jupyter_collab_ai.rooms.history import History
-from jupyter_collab_ai.rooms.restoring import wish_of
+from jupyter_collab_ai.rooms.linediff import Lines
+from jupyter_collab_ai.rooms.restoring import Wish, wish_of
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
 
@@ -28,10 +30,29 @@ Name = Annotated[
 ]
 
 
-Hunks = Annotated[
-    list[Annotated[str, StringConstraints(min_length=1, max_length=80)]],
-    Field(min_length=1, max_length=2000),
-]
+HunkId = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+
+
+class LinesBody(Body):
+    """Some lines of a text, from 1; ``to`` is the line after the last."""
+
+    from_: Annotated[int, Field(alias="from", ge=1)]
+    to: Annotated[int, Field(ge=1)]
+
+
+class HunkBody(Body):
+    """Which lines of the version take the place of which lines of the one it is compared with."""
+
+    cell_id: Id | None = None
+    old: LinesBody
+    new: LinesBody
+
+    def named(self) -> Lines:
+        """Return them as what they mean."""
+        return Lines(self.cell_id, (self.old.from_, self.old.to), (self.new.from_, self.new.to))
+
+
+Hunks = Annotated[list[HunkId | HunkBody], Field(min_length=1, max_length=2000)]
 
 
 class PathQuery(Query):
@@ -70,6 +91,20 @@ class RestoreBody(Body):
     cell_id: Id | None = None
     hunks: Hunks | None = None
     against: Id | None = None
+
+    def wish(self) -> Wish:
+        """Return what is to be restored.
+
+        Raises:
+            InvalidRequest: It does not say clearly what.
+        """
+        if self.hunks is None:
+            return wish_of(self.cell_id, None)
+        hunks = [one if isinstance(one, str) else one.named() for one in self.hunks]
+        if self.against is None and any(isinstance(one, Lines) for one in hunks):
+            sentence = "Say by this with which version the lines were compared."
+            raise InvalidRequest(sentence, errors=[FieldError("against", sentence)])
+        return wish_of(self.cell_id, hunks)
 
 
 class HistoryHandler(ApiHandler):
@@ -167,7 +202,7 @@ class RestoreHandler(HistoryHandler):
                 session_id,
                 body.version,
                 path=body.path,
-                wish=wish_of(body.cell_id, body.hunks),
+                wish=body.wish(),
                 against=body.against,
                 address=self.address,
             )

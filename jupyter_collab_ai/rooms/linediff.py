@@ -38,11 +38,27 @@ class Hunk:
         """Return it as the API shows it."""
         return {
             "id": self.id,
-            "old_start": self.old_start,
-            "old_lines": list(self.old_lines),
-            "new_start": self.new_start,
-            "new_lines": list(self.new_lines),
+            "old": _side(self.old_start, self.old_lines),
+            "new": _side(self.new_start, self.new_lines),
         }
+
+
+def _side(start: int, lines: Sequence[str]) -> dict[str, Any]:
+    return {"from": start, "to": start + len(lines), "lines": list(lines)}
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Which lines of the newer text take the place of which lines of the older one."""
+
+    cell_id: str | None
+    #: From 1; the end is the line after the last.
+    old: tuple[int, int]
+    new: tuple[int, int]
+
+
+#: What is named of the differences: hunks and changed cells by their ids, or lines.
+Named = str | Lines
 
 
 class NoSuchHunk(LookupError):
@@ -62,20 +78,6 @@ def hunks_of(old: str, new: str, *, cell_id: str = "") -> list[Hunk]:
         digest = hashlib.sha256(f"{seen[text]} {text}".encode("utf-8", "surrogatepass"))
         hunks.append(Hunk(digest.hexdigest()[:16], a + 1, taken, c + 1, given))
     return hunks
-
-
-def with_hunks(
-    old: str, new: str, ids: Collection[str], *, cell_id: str = ""
-) -> tuple[str, set[str]]:
-    """Return the older text with some hunks of the newer one, and which of them were found."""
-    lines = old.split("\n")
-    found = set()
-    for hunk in reversed(hunks_of(old, new, cell_id=cell_id)):
-        if hunk.id in ids:
-            start = hunk.old_start - 1
-            lines[start : start + len(hunk.old_lines)] = hunk.new_lines
-            found.add(hunk.id)
-    return "\n".join(lines), found
 
 
 # ---------------------------------------------------------------- whole documents
@@ -175,37 +177,77 @@ def with_cell(content: Content, version: Content, cell_id: str) -> Content:
     return {**content, "cells": [*cells[:index], wanted, *cells[index:]]}
 
 
-def with_parts(kind: Kind, content: Content, version: Content, ids: Collection[str]) -> Content:
+def with_parts(kind: Kind, content: Content, version: Content, parts: Collection[Named]) -> Content:
     """Return a content with some of what differs in another version of it.
 
     Args:
         kind: What both are.
         content: What the hunks were compared with.
         version: From where they are.
-        ids: The ids of hunks and of changed cells.
+        parts: Which of what differs.
 
     Raises:
-        NoSuchHunk: The two do not differ in all of these.
+        NoSuchHunk: The two do not differ in all of these, or have no such lines.
     """
-    left = set(ids)
+    ids = {part for part in parts if isinstance(part, str)}
+    lines = [part for part in parts if isinstance(part, Lines)]
     if kind is Kind.TEXT:
-        content, found = with_hunks(content, version, left)
-        left -= found
+        if any(part.cell_id is not None for part in lines):
+            raise NoSuchHunk("cell_id")
+        hunks, found = _named_hunks(content, version, ids, "")
+        content = _replaced(content, version, [*hunks, *lines])
     else:
-        before, after = _by_id(content), _by_id(version)
-        for cell_id in dict.fromkeys((*after, *before)):
-            if f"cell-{cell_id}" in left:
-                left.discard(f"cell-{cell_id}")
-                content = with_cell(content, version, cell_id)
-            elif cell_id in before and cell_id in after:
-                old = before[cell_id]
-                source, found = with_hunks(
-                    old["source"], after[cell_id]["source"], left, cell_id=cell_id
-                )
-                left -= found
-                if found:
-                    changed = {**content, "cells": [{**old, "source": source}]}
-                    content = with_cell(content, changed, cell_id)
-    if left:
-        raise NoSuchHunk(", ".join(sorted(left)))
+        content, found = _with_cell_parts(content, version, ids, lines)
+    if ids - found:
+        raise NoSuchHunk(", ".join(sorted(ids - found)))
     return content
+
+
+def _with_cell_parts(
+    content: Content, version: Content, ids: Collection[str], lines: Sequence[Lines]
+) -> tuple[Content, set[str]]:
+    before, after = _by_id(content), _by_id(version)
+    if not {part.cell_id for part in lines} <= before.keys() & after.keys():
+        raise NoSuchHunk("cell_id")
+    found = set()
+    for cell_id in dict.fromkeys((*after, *before)):
+        if f"cell-{cell_id}" in ids:
+            found.add(f"cell-{cell_id}")
+            content = with_cell(content, version, cell_id)
+        elif cell_id in before and cell_id in after:
+            old, source = before[cell_id], after[cell_id]["source"]
+            hunks, named = _named_hunks(old["source"], source, ids, cell_id)
+            found |= named
+            wanted = [*hunks, *(part for part in lines if part.cell_id == cell_id)]
+            if wanted:
+                changed = {**old, "source": _replaced(old["source"], source, wanted)}
+                content = with_cell(content, {"cells": [changed]}, cell_id)
+    return content, found
+
+
+def _named_hunks(
+    old: str, new: str, ids: Collection[str], cell_id: str
+) -> tuple[list[Lines], set[str]]:
+    hunks = [hunk for hunk in hunks_of(old, new, cell_id=cell_id) if hunk.id in ids]
+    named = [
+        Lines(
+            cell_id,
+            (hunk.old_start, hunk.old_start + len(hunk.old_lines)),
+            (hunk.new_start, hunk.new_start + len(hunk.new_lines)),
+        )
+        for hunk in hunks
+    ]
+    return named, {hunk.id for hunk in hunks}
+
+
+def _replaced(old: str, new: str, parts: Sequence[Lines]) -> str:
+    """Return the older text with lines of the newer one in place of some of its own."""
+    lines, others = old.split("\n"), new.split("\n")
+    end = len(lines) + 1
+    for part in sorted(parts, key=lambda part: part.old, reverse=True):
+        start, stop = part.old
+        if not (1 <= start <= stop <= end and 1 <= part.new[0] <= part.new[1] <= len(others) + 1):
+            raise NoSuchHunk("lines")
+        lines[start - 1 : stop - 1] = others[part.new[0] - 1 : part.new[1] - 1]
+        end = start
+    return "\n".join(lines)

@@ -12,7 +12,7 @@ from jupyter_collab_ai.errors import InvalidRequest, NotFound, StaleDocument
 from jupyter_collab_ai.rooms.content import Content, build, content_of
 from jupyter_collab_ai.rooms.copies import change_copy
 from jupyter_collab_ai.rooms.documents import Kind
-from jupyter_collab_ai.rooms.linediff import NoSuchHunk, with_cell, with_parts
+from jupyter_collab_ai.rooms.linediff import Named, NoSuchHunk, with_cell, with_parts
 from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.reconcile import merge_into
 
@@ -24,7 +24,7 @@ class Wish:
     """What of a version is to be restored; all of it where nothing is said."""
 
     cell_id: str | None = None
-    hunks: frozenset[str] | None = None
+    hunks: frozenset[Named] | None = None
 
     @property
     def whole(self) -> bool:
@@ -96,7 +96,7 @@ def restoration(
     return data
 
 
-def wish_of(cell_id: str | None, hunks: Collection[str] | None) -> Wish:
+def wish_of(cell_id: str | None, hunks: Collection[Named] | None) -> Wish:
     """Return what is to be restored.
 
     Raises:

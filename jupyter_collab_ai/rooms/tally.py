@@ -63,7 +63,7 @@ class Tally:
                 continue
             clients.add(struct.client)
             self._clocks[struct.client] = struct.end
-            if hidden[struct.client, struct.clock]:
+            if hidden[Id(struct.client, struct.clock)]:
                 self._hidden.add(struct.client, start, struct.end)
             elif struct.kind is Kind.STRING:
                 self._text.add(struct.client, start, struct.end)

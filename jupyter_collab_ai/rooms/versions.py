@@ -67,6 +67,11 @@ def id_of_kept(named: Named) -> str:
     return _KEPT + named.id
 
 
+def version_id(document: Document, named: Named) -> str:
+    """Return the id of a version that has a name."""
+    return id_of_kept(named) if named.kept else id_of(document, named.seq)
+
+
 def ref_of(document: Document, version: str) -> Ref:
     """Return which version of a document an id means.
 
@@ -154,26 +159,26 @@ class Versions:
 
         return await self._database.write(write)
 
-    async def content(self, document: Document, kept: str) -> tuple[Named, Content]:
+    async def content(self, document: Document, kept: str) -> Content:
         """Return a content that was kept.
 
         Raises:
             NotFound: There is none.
         """
 
-        def read(tx: Tx) -> Row[Any] | None:
-            return tx.execute(
-                select(document_versions).where(
+        def read(tx: Tx) -> Content:
+            packed = tx.execute(
+                select(document_versions.c.content).where(
                     document_versions.c.id == kept,
                     document_versions.c.document_id == document.id,
                     document_versions.c.content.is_not(None),
                 )
-            ).one_or_none()
+            ).scalar_one_or_none()
+            if packed is None:
+                raise NotFound(_UNKNOWN)
+            return json.loads(zlib.decompress(packed))
 
-        row = await self._database.read(read)
-        if row is None:
-            raise NotFound(_UNKNOWN)
-        return _named(row), json.loads(zlib.decompress(row.content))
+        return await self._database.read(read)
 
 
 def put_name(tx: Tx, document: Document, ref: Ref, name: str, user_id: UserId) -> Named:

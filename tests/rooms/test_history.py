@@ -45,7 +45,7 @@ async def test_a_document_that_nobody_has_opened_has_its_first_version(house: Ho
     desk = Desk(house)
     (first,) = await desk.items()
     assert first["origin"] == "load" and first["authors"] == []
-    assert (first["added"], first["deleted"]) == (9, 0)
+    assert (first["added"], first["removed"]) == (9, 0)
     assert await desk.content(first["version"]) == "print(1)\n"
 
 
@@ -56,7 +56,7 @@ async def test_each_author_has_a_span(house: House) -> None:
     await saved(house)
     newest, before, first = await desk.items()
     assert [names(item) for item in (newest, before, first)] == [["bob"], ["alice"], []]
-    assert (before["added"], newest["added"], newest["deleted"]) == (9, 5, 0)
+    assert (before["added"], newest["added"], newest["removed"]) == (9, 5, 0)
     assert await desk.content(newest["version"]) == "zero\none\nmore\ntwo😀\n"
     assert await desk.content(before["version"]) == "zero\none\nmore\n"
     assert await desk.content("current") == "zero\none\nmore\ntwo😀\n"
@@ -160,7 +160,7 @@ async def test_two_versions_are_compared_line_by_line(house: House) -> None:
     answer = await desk.version(newest["version"], against=first["version"])
     assert answer["diff"]["against"] == first["version"]
     assert [
-        (one["old_start"], one["old_lines"], one["new_start"], one["new_lines"])
+        (one["old"]["from"], one["old"]["lines"], one["new"]["from"], one["new"]["lines"])
         for one in answer["diff"]["hunks"]
     ] == [(2, ["two"], 2, []), (4, [], 3, ["four"])]
 

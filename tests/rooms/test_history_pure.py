@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
 from jupyter_collab_ai.ids import UserId
 from jupyter_collab_ai.rooms.documents import Kind
-from jupyter_collab_ai.rooms.linediff import compare, hunks_of, with_cell, with_hunks, with_parts
+from jupyter_collab_ai.rooms.linediff import (
+    Lines,
+    NoSuchHunk,
+    compare,
+    hunks_of,
+    with_cell,
+    with_parts,
+)
 from jupyter_collab_ai.rooms.log import Origin
 from jupyter_collab_ai.rooms.spans import LONGEST, PAUSE, Part, Span, by_day, group
 from jupyter_collab_ai.rooms.tally import Tally
@@ -143,8 +151,13 @@ def test_all_hunks_make_one_text_of_the_other(old: str, new: str) -> None:
     hunks = hunks_of(old, new)
     ids = {hunk.id for hunk in hunks}
     assert len(ids) == len(hunks)
-    assert with_hunks(old, new, ids) == (new, ids)
-    assert with_hunks(old, new, ()) == (old, set())
+    assert with_parts(Kind.TEXT, old, new, ids) == new
+    assert with_parts(Kind.TEXT, old, new, []) == old
+    named = [
+        Lines(None, (one["old"]["from"], one["old"]["to"]), (one["new"]["from"], one["new"]["to"]))
+        for one in compare(Kind.TEXT, old, new)["hunks"]
+    ]
+    assert with_parts(Kind.TEXT, old, new, named) == new
     for hunk in hunks:
         before, after = old.split("\n"), new.split("\n")
         at, to = hunk.old_start - 1, hunk.new_start - 1
@@ -170,6 +183,30 @@ def test_all_changed_cells_make_one_notebook_of_the_other(old, new) -> None:
     assert {one["id"]: one for one in made["cells"]} == {one["id"]: one for one in new["cells"]}
     again = compare(Kind.NOTEBOOK, made, new)
     assert {one["change"] for one in again["cells"]} <= {"moved"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "nonsense",
+        Lines(None, (1, 9), (1, 1)),
+        Lines(None, (2, 1), (1, 1)),
+        Lines(None, (1, 1), (1, 9)),
+        Lines("cell", (1, 2), (1, 2)),
+    ],
+)
+def test_what_is_not_there_is_not_restored(part: object) -> None:
+    with pytest.raises(NoSuchHunk):
+        with_parts(Kind.TEXT, "a\nb", "a\nc", [part])  # type: ignore[list-item]
+
+
+def test_lines_of_cells_are_restored() -> None:
+    old = {"cells": [cell("a", "1\n2\n3"), cell("b", "x")]}
+    new = {"cells": [cell("a", "1\ntwo\n3"), cell("b", "y")]}
+    made = with_parts(Kind.NOTEBOOK, old, new, [Lines("a", (2, 3), (2, 3)), "cell-b"])
+    assert made["cells"] == new["cells"]
+    with pytest.raises(NoSuchHunk):
+        with_parts(Kind.NOTEBOOK, old, new, [Lines(None, (1, 2), (1, 2))])
 
 
 def test_a_cell_comes_back_to_its_place() -> None:
