@@ -295,7 +295,7 @@ class SharedDocument:
         except LogGone:
             raise StaleDocument(_CLOSED) from None
         except NotKept:
-            return False  # it is so old that it is no longer told apart from what came after
+            return None  # it is so old that it is no longer told apart from what came after
         if not later or later[0].seq != seq:
             return None
         client_id = server_client_id(f"undo {document_id} {epoch} {seq}".encode())

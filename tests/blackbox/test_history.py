@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,9 @@ async def test_what_is_restored_reaches_everybody_and_the_file(
     assert answer["restored"] == first["version"] and answer["changed"]
     await one.until(lambda: one.text == "first\nsecond\n", "what was restored")
     path = root / shared["path"]
-    wait_until(lambda: path.read_text() == "first\nsecond\n")
+    await asyncio.to_thread(
+        wait_until, lambda: path.read_text() == "first\nsecond\n", timeout=10, what="the file"
+    )
     newest, before = history(ada, shared)[:2]
     assert (newest["version"], newest["origin"]) == (answer["version"], "restore")
     assert authors(newest) == [ben.username]

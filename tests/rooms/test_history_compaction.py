@@ -18,6 +18,7 @@ from jupyter_collab_ai.rooms import compaction
 from jupyter_collab_ai.rooms.compaction import Plan, plan_days, plan_spans
 from jupyter_collab_ai.rooms.content import build, make_cell
 from jupyter_collab_ai.rooms.log import NotKept, Origin, Recorded
+from jupyter_collab_ai.rooms.shared import SharedDocuments
 from jupyter_collab_ai.rooms.spans import by_day, group
 from jupyter_collab_ai.rooms.tally import Tally
 from jupyter_collab_ai.rooms.timeline import Recent, pieces_of
@@ -529,6 +530,29 @@ async def test_documents_that_nobody_opens_are_compacted_in_the_end(house: House
     assert await house.database.read(desk.compactor._waiting) == [document_id]
     await desk.compact()
     assert await house.database.read(desk.compactor._waiting) == []
+
+
+async def test_what_an_ai_wrote_can_be_taken_back_after_its_log_was_compacted(
+    house: House,
+) -> None:
+    house.write("a.py", "one\ntwo\n")
+    desk = Desk(house)
+    await typed(house, desk, "three\n")
+    documents = SharedDocuments(house.rooms)
+    async with documents.hold("a.py") as document:
+        seq, _ = await document.edit(
+            lambda editor: editor.replace(None, 4, 7, "2"), user_id=desk.as_("alice").user_id
+        )
+        await typed(house, desk, "four\n")
+        await saved(desk)
+        await desk.compact()
+        assert len(await desk.rows()) < 10
+        assert await document.undo(seq, user_id=desk.as_("alice").user_id)
+        assert await desk.content("current") == "one\ntwo\nthree\nfour\n"
+        await desk.age(timedelta(days=50))
+        await saved(desk)
+        await desk.compact()
+        assert not await document.undo(seq, user_id=desk.as_("alice").user_id)
 
 
 async def test_one_snapshot_is_kept(house: House) -> None:
