@@ -17,6 +17,7 @@ import {
 } from './documents/factoryPlugin';
 import { lobbyPlugin } from './documents/lobby';
 import { viewPlugin } from './documents/viewPlugin';
+import { historyPlugin } from './history/plugin';
 import { sessionsPlugin } from './sessions/plugin';
 import { sharePlugin } from './sessions/sharePlugin';
 import { widgetsPlugin } from './widgets/plugin';
@@ -35,6 +36,7 @@ const plugins: (
   viewPlugin,
   sessionsPlugin,
   sharePlugin,
+  historyPlugin,
   aiPlugin,
   widgetsPlugin
 ];

@@ -5,6 +5,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import { toApiError } from './errors';
 import { lastEvent } from './eventStream';
 import type {
+  IBlame,
   IEdit,
   IGeneration,
   IInvitation,
@@ -17,6 +18,8 @@ import type {
   ISession,
   ITarget,
   IUser,
+  IVersion,
+  IVersionContent,
   Role
 } from './types';
 
@@ -36,6 +39,12 @@ export interface IGenerateRequest extends IDocumentReference {
   readonly instructions: string;
   readonly target?: ITarget;
   readonly apply?: boolean;
+}
+
+/** What of a version is to be brought back; all of it where nothing is named. */
+export interface IRestorePart {
+  readonly cell_id?: string;
+  readonly hunks?: readonly string[];
 }
 
 export interface IInviteRequest {
@@ -100,6 +109,31 @@ export interface ICollabClient {
   locks(reference: IDocumentReference): Promise<readonly ILock[]>;
   breakLock(id: string, lock: string): Promise<void>;
 
+  /** Return a page of the history of a document, the newest version first. */
+  history(
+    reference: IDocumentReference,
+    options?: { after?: string; limit?: number; named?: boolean }
+  ): Promise<IPage<IVersion>>;
+  /** Return a version; `current` is what is there now. */
+  version(
+    reference: IDocumentReference,
+    version: string,
+    against?: string
+  ): Promise<IVersionContent>;
+  nameVersion(
+    reference: IDocumentReference,
+    version: string,
+    name: string
+  ): Promise<void>;
+  unnameVersion(reference: IDocumentReference, version: string): Promise<void>;
+  restore(
+    reference: IDocumentReference,
+    version: string,
+    part: IRestorePart
+  ): Promise<void>;
+  /** Return who wrote each line. */
+  blame(reference: IDocumentReference): Promise<IBlame>;
+
   /** Ask JupyterLab's own endpoint how to open a document. */
   openDocument(
     path: string,
@@ -130,11 +164,12 @@ export class CollabClient implements ICollabClient {
   async sessions(
     options: { after?: string; limit?: number } = {}
   ): Promise<IPage<ISession>> {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(options)) {
-      query.set(name, String(value));
-    }
-    return this._json<IPage<ISession>>('GET', ['sessions'], undefined, query);
+    return this._json<IPage<ISession>>(
+      'GET',
+      ['sessions'],
+      undefined,
+      queryOf(options)
+    );
   }
 
   async session(id: string): Promise<ISession> {
@@ -202,14 +237,81 @@ export class CollabClient implements ICollabClient {
     session_id: id,
     path
   }: IDocumentReference): Promise<readonly ILock[]> {
-    return this._items<ILock>(
-      ['sessions', id, 'locks'],
-      path === undefined ? undefined : new URLSearchParams({ path })
-    );
+    return this._items<ILock>(['sessions', id, 'locks'], queryOf({ path }));
   }
 
   async breakLock(id: string, lock: string): Promise<void> {
     await this._call('DELETE', ['sessions', id, 'locks', lock]);
+  }
+
+  async history(
+    { session_id: id, path }: IDocumentReference,
+    options: { after?: string; limit?: number; named?: boolean } = {}
+  ): Promise<IPage<IVersion>> {
+    return this._json(
+      'GET',
+      ['sessions', id, 'history'],
+      undefined,
+      queryOf({ path, ...options })
+    );
+  }
+
+  async version(
+    { session_id: id, path }: IDocumentReference,
+    version: string,
+    against?: string
+  ): Promise<IVersionContent> {
+    return this._json(
+      'GET',
+      ['sessions', id, 'history', version],
+      undefined,
+      queryOf({ path, against })
+    );
+  }
+
+  async nameVersion(
+    { session_id: id, ...document }: IDocumentReference,
+    version: string,
+    name: string
+  ): Promise<void> {
+    await this._call('POST', ['sessions', id, 'versions'], {
+      ...document,
+      version,
+      name
+    });
+  }
+
+  async unnameVersion(
+    { session_id: id, path }: IDocumentReference,
+    version: string
+  ): Promise<void> {
+    await this._call(
+      'DELETE',
+      ['sessions', id, 'versions', version],
+      undefined,
+      queryOf({ path })
+    );
+  }
+
+  async restore(
+    { session_id: id, ...document }: IDocumentReference,
+    version: string,
+    part: IRestorePart
+  ): Promise<void> {
+    await this._call('POST', ['sessions', id, 'restore'], {
+      ...document,
+      version,
+      ...part
+    });
+  }
+
+  async blame({ session_id: id, path }: IDocumentReference): Promise<IBlame> {
+    return this._json(
+      'GET',
+      ['sessions', id, 'blame'],
+      undefined,
+      queryOf({ path })
+    );
   }
 
   async openDocument(
@@ -345,4 +447,15 @@ export class CollabClient implements ICollabClient {
   private readonly _confirmations = new Map<string, string>();
   private _signedIn = true;
   private readonly _signedInChanged = new Signal<this, boolean>(this);
+}
+
+/** Return a query of what is given. */
+function queryOf(
+  values: Record<string, string | number | boolean | undefined>
+): URLSearchParams {
+  return new URLSearchParams(
+    Object.entries(values).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, String(value)]]
+    )
+  );
 }

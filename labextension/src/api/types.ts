@@ -176,3 +176,65 @@ export interface IErrorBody {
   /** With the reason `confirmation_required`. */
   readonly confirmation?: IConfirmation;
 }
+
+/** What a stretch of changes came from. */
+export type Origin = 'client' | 'load' | 'disk' | 'ai' | 'server' | 'restore';
+
+/** A state of a document, after a stretch of changes that belong together. */
+export interface IVersion {
+  readonly version: string;
+  readonly from: string;
+  readonly at: string;
+  readonly authors: readonly IUser[];
+  readonly origin: Origin;
+  /** Characters. */
+  readonly added: number;
+  readonly deleted: number;
+  /** How people call it; null where nobody gave it a name. */
+  readonly name: string | null;
+  readonly named_by: IUser | null;
+  /** Whether it never was what people saw, but was kept: a file that others changed. */
+  readonly beside: boolean;
+}
+
+/** A run of lines of the older of two texts, and what stands there in the newer one. */
+export interface IHunk {
+  readonly id: string;
+  /** From 1; where there are no lines, before which line. */
+  readonly old_start: number;
+  readonly old_lines: readonly string[];
+  readonly new_start: number;
+  readonly new_lines: readonly string[];
+}
+
+export interface IVersionContent {
+  readonly version: string;
+  readonly at: string;
+  readonly name: string | null;
+  readonly path: string;
+  readonly type: string;
+  /** The text; of a notebook, nbformat's JSON. */
+  readonly content: unknown;
+  readonly diff?: { readonly hunks?: readonly IHunk[] };
+}
+
+/** Who wrote a line last, or a cell. */
+export interface ICredit {
+  readonly author: IUser | null;
+  readonly at: string | null;
+  readonly origin: Origin | null;
+}
+
+export interface IBlameLine extends ICredit {
+  readonly line: number;
+  /** All whose text stands in it. */
+  readonly authors: readonly IUser[];
+}
+
+export interface IBlame {
+  readonly lines?: readonly IBlameLine[];
+  readonly cells?: readonly (ICredit & {
+    readonly cell_id: string;
+    readonly lines: readonly IBlameLine[];
+  })[];
+}

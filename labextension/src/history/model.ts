@@ -1,0 +1,304 @@
+import { VDomModel } from '@jupyterlab/ui-components';
+import { Debouncer } from '@lumino/polling';
+
+import type {
+  ICollabClient,
+  IDocumentReference,
+  IRestorePart
+} from '../api/client';
+import type { IVersion, IVersionContent, Role } from '../api/types';
+import type { ILiveDocument } from '../documents/liveDocument';
+import type { IDifference, ILines } from './compareText';
+
+const PAGE_SIZE = 50;
+const MOST_AT_ONCE = 200;
+/** How the state of now is called. */
+const CURRENT = 'current';
+/** Milliseconds of quiet after a change of the document before its history is asked for again. */
+const QUIET = 3_000;
+
+/** What a version is compared with: what was before it, or what is now. */
+export type Against = 'before' | 'now';
+
+/** Two states of the document. */
+export interface IComparison {
+  readonly before: IVersionContent | null;
+  readonly after: IVersionContent;
+}
+
+/**
+ * The history of one document, as far as somebody has looked at it.
+ */
+export class HistoryModel extends VDomModel {
+  constructor(
+    private readonly _client: ICollabClient,
+    private readonly _reference: IDocumentReference,
+    readonly document: ILiveDocument,
+    private readonly _role: Role | null
+  ) {
+    super();
+    this._later = new Debouncer(() => this._load(), QUIET);
+    document.happened.connect(this._onEvent, this);
+    document.changed.connect(this._tell, this);
+    document.disposed.connect(this._tell, this);
+  }
+
+  /** Newest first; null until the first answer. */
+  get versions(): readonly IVersion[] | null {
+    return this._versions;
+  }
+
+  get hasMore(): boolean {
+    return this._next !== null;
+  }
+
+  get selected(): IVersion | null {
+    return this._selected;
+  }
+
+  get against(): Against {
+    return this._against;
+  }
+
+  /** Null while it is fetched. */
+  get comparison(): IComparison | null {
+    return this._comparison;
+  }
+
+  get namedOnly(): boolean {
+    return this._namedOnly;
+  }
+
+  /** What went wrong the last time; null where nothing did. */
+  get error(): string | null {
+    return this._error;
+  }
+
+  get busy(): boolean {
+    return this._busy;
+  }
+
+  /** Whether the person may name versions and restore them. */
+  get mayChange(): boolean {
+    const { document } = this;
+    return document.isDisposed
+      ? this._role !== 'viewer'
+      : !document.readOnly && document.may('write');
+  }
+
+  get isNewest(): boolean {
+    return this._selected?.version === this._newest;
+  }
+
+  async refresh(): Promise<void> {
+    await this._load();
+    const first = this._versions?.[0];
+    if (this._selected === null && first !== undefined) {
+      await this.select(first);
+    }
+  }
+
+  async showMore(): Promise<void> {
+    await this._try(() => this._more());
+  }
+
+  async showNamedOnly(only: boolean): Promise<void> {
+    this._namedOnly = only;
+    this._versions = null;
+    this.stateChanged.emit();
+    await this._load();
+  }
+
+  async select(version: IVersion, against = this._against): Promise<void> {
+    this._selected = version;
+    // What was kept beside the history came after nothing.
+    this._against = against = version.beside ? 'now' : against;
+    this._comparison = null;
+    await this._try(async () => {
+      const comparison = await this._compare(version, against);
+      // Somebody may have chosen another one meanwhile.
+      if (this._selected === version && this._against === against) {
+        this._comparison = comparison;
+      }
+    });
+  }
+
+  async name(name: string): Promise<void> {
+    const version = this._selected;
+    if (version !== null) {
+      await this._change(() =>
+        this._client.nameVersion(this._reference, version.version, name)
+      );
+    }
+  }
+
+  /** Bring the whole document back to the version that is chosen. */
+  async restore(): Promise<void> {
+    await this._restore({});
+  }
+
+  /** Bring one difference of a text back that is compared with what is now. */
+  async restorePart({ before, after }: IDifference): Promise<void> {
+    const hunks = this._comparison?.before?.diff?.hunks ?? [];
+    const meant = hunks.filter(
+      hunk =>
+        touches(before, hunk.new_start, hunk.new_lines.length) &&
+        touches(after, hunk.old_start, hunk.old_lines.length)
+    );
+    if (meant.length > 0) {
+      await this._restore({ hunks: meant.map(({ id }) => id) });
+    }
+  }
+
+  /** Bring a cell back as it was. */
+  async restoreCell(id: string): Promise<void> {
+    await this._restore({ cell_id: id });
+  }
+
+  /** Take the name from the version that is chosen. */
+  async unname(): Promise<void> {
+    const version = this._selected;
+    if (version !== null) {
+      await this._change(() =>
+        this._client.unnameVersion(this._reference, version.version)
+      );
+    }
+  }
+
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this._later.dispose();
+      this.document.happened.disconnect(this._onEvent, this);
+      this.document.changed.disconnect(this._tell, this);
+      this.document.disposed.disconnect(this._tell, this);
+      super.dispose();
+    }
+  }
+
+  private async _restore(part: IRestorePart): Promise<void> {
+    const version = this._selected;
+    if (version !== null) {
+      await this._change(() =>
+        this._client.restore(this._reference, version.version, part)
+      );
+    }
+  }
+
+  private async _change(change: () => Promise<unknown>): Promise<void> {
+    this._busy = true;
+    this.stateChanged.emit();
+    await this._try(async () => {
+      try {
+        await change();
+      } finally {
+        this._busy = false;
+      }
+      await this._load();
+      const { _selected: selected } = this;
+      if (selected !== null) {
+        const now = this._versions?.find(
+          ({ version }) => version === selected.version
+        );
+        await this.select(now ?? selected);
+      }
+    });
+  }
+
+  private async _compare(
+    version: IVersion,
+    against: Against
+  ): Promise<IComparison> {
+    const { version: id } = version;
+    if (against === 'now') {
+      const [before, after] = await Promise.all([
+        this._client.version(this._reference, id, CURRENT),
+        this._client.version(this._reference, CURRENT)
+      ]);
+      return { before, after };
+    }
+    const previous = await this._before(version);
+    const [before, after] = await Promise.all([
+      previous === null
+        ? null
+        : this._client.version(this._reference, previous.version),
+      this._client.version(this._reference, id)
+    ]);
+    return { before, after };
+  }
+
+  /** Return the version before another one; null for the first. */
+  private async _before(version: IVersion): Promise<IVersion | null> {
+    for (;;) {
+      const all = this._versions ?? [];
+      const index = all.findIndex(one => one.version === version.version);
+      const older = all.slice(index + 1).find(one => !one.beside);
+      if (older !== undefined || this._next === null) {
+        return older ?? null;
+      }
+      await this._more();
+    }
+  }
+
+  private async _more(): Promise<void> {
+    const page = await this._client.history(this._reference, {
+      limit: PAGE_SIZE,
+      named: this._namedOnly,
+      ...(this._next === null ? {} : { after: this._next })
+    });
+    this._versions = [...(this._versions ?? []), ...page.items];
+    this._next = page.next;
+  }
+
+  private async _load(): Promise<void> {
+    await this._try(async () => {
+      const page = await this._client.history(this._reference, {
+        limit: Math.min(
+          MOST_AT_ONCE,
+          Math.max(PAGE_SIZE, this._versions?.length ?? 0)
+        ),
+        named: this._namedOnly
+      });
+      this._versions = page.items;
+      this._next = page.next;
+      if (!this._namedOnly) {
+        this._newest = page.items[0]?.version ?? null;
+      }
+      this._error = null;
+    });
+  }
+
+  private async _try(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this._error = error instanceof Error ? error.message : String(error);
+    }
+    this._tell();
+  }
+
+  private _onEvent(): void {
+    void this._later.invoke();
+  }
+
+  private _tell(): void {
+    if (!this.isDisposed) {
+      this.stateChanged.emit();
+    }
+  }
+
+  private readonly _later: Debouncer;
+  private _versions: readonly IVersion[] | null = null;
+  private _next: string | null = null;
+  private _newest: string | null = null;
+  private _selected: IVersion | null = null;
+  private _against: Against = 'before';
+  private _comparison: IComparison | null = null;
+  private _namedOnly = false;
+  private _error: string | null = null;
+  private _busy = false;
+}
+
+/** Return whether a stretch of lines and a run of them have a line or a place in common. */
+function touches(lines: ILines, start: number, count: number): boolean {
+  return lines.from <= start + count && start <= lines.to;
+}
