@@ -183,13 +183,15 @@ export type Origin = 'client' | 'load' | 'disk' | 'ai' | 'server' | 'restore';
 /** A state of a document, after a stretch of changes that belong together. */
 export interface IVersion {
   readonly version: string;
+  /** The version before it; null for the first. */
+  readonly previous: string | null;
   readonly from: string;
-  readonly at: string;
+  readonly to: string;
   readonly authors: readonly IUser[];
   readonly origin: Origin;
   /** Characters. */
   readonly added: number;
-  readonly deleted: number;
+  readonly removed: number;
   /** How people call it; null where nobody gave it a name. */
   readonly name: string | null;
   readonly named_by: IUser | null;
@@ -197,14 +199,17 @@ export interface IVersion {
   readonly beside: boolean;
 }
 
-/** A run of lines of the older of two texts, and what stands there in the newer one. */
+/** A stretch of lines, from 1; `to` is the line after the last. */
+export interface ILines {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Some lines of the older of two texts, and what stands there in the newer one. */
 export interface IHunk {
   readonly id: string;
-  /** From 1; where there are no lines, before which line. */
-  readonly old_start: number;
-  readonly old_lines: readonly string[];
-  readonly new_start: number;
-  readonly new_lines: readonly string[];
+  readonly old: ILines;
+  readonly new: ILines;
 }
 
 export interface IVersionContent {

@@ -3,11 +3,7 @@ import { EditorState, type Extension } from '@codemirror/state';
 import { EditorView, lineNumbers } from '@codemirror/view';
 import { Widget } from '@lumino/widgets';
 
-/** A stretch of lines, counted from 1; `to` is the line after the last. */
-export interface ILines {
-  readonly from: number;
-  readonly to: number;
-}
+import type { ILines } from '../api/types';
 
 /** Where two texts differ. */
 export interface IDifference {

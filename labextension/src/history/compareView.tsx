@@ -219,7 +219,7 @@ function HeadContent(props: ICompareViewOptions): React.ReactElement {
           <span className="jp-CollabAI-grow">
             <strong>
               {selected.name ??
-                `${dayOf(selected.at, new Date(), trans)}, ${clockOf(selected.at)}`}
+                `${dayOf(selected.to, new Date(), trans)}, ${clockOf(selected.to)}`}
             </strong>{' '}
             <small>{madeBy(selected, trans)}</small>
           </span>

@@ -6,9 +6,9 @@ import type {
   IDocumentReference,
   IRestorePart
 } from '../api/client';
-import type { IVersion, IVersionContent, Role } from '../api/types';
+import type { ILines, IVersion, IVersionContent, Role } from '../api/types';
 import type { ILiveDocument } from '../documents/liveDocument';
-import type { IDifference, ILines } from './compareText';
+import type { IDifference } from './compareText';
 
 const PAGE_SIZE = 50;
 const MOST_AT_ONCE = 200;
@@ -114,6 +114,7 @@ export class HistoryModel extends VDomModel {
     // What was kept beside the history came after nothing.
     this._against = against = version.beside ? 'now' : against;
     this._comparison = null;
+    this._tell();
     await this._try(async () => {
       const comparison = await this._compare(version, against);
       // Somebody may have chosen another one meanwhile.
@@ -141,9 +142,7 @@ export class HistoryModel extends VDomModel {
   async restorePart({ before, after }: IDifference): Promise<void> {
     const hunks = this._comparison?.before?.diff?.hunks ?? [];
     const meant = hunks.filter(
-      hunk =>
-        touches(before, hunk.new_start, hunk.new_lines.length) &&
-        touches(after, hunk.old_start, hunk.old_lines.length)
+      hunk => touches(before, hunk.new) && touches(after, hunk.old)
     );
     if (meant.length > 0) {
       await this._restore({ hunks: meant.map(({ id }) => id) });
@@ -216,27 +215,13 @@ export class HistoryModel extends VDomModel {
       ]);
       return { before, after };
     }
-    const previous = await this._before(version);
     const [before, after] = await Promise.all([
-      previous === null
+      version.previous === null
         ? null
-        : this._client.version(this._reference, previous.version),
+        : this._client.version(this._reference, version.previous),
       this._client.version(this._reference, id)
     ]);
     return { before, after };
-  }
-
-  /** Return the version before another one; null for the first. */
-  private async _before(version: IVersion): Promise<IVersion | null> {
-    for (;;) {
-      const all = this._versions ?? [];
-      const index = all.findIndex(one => one.version === version.version);
-      const older = all.slice(index + 1).find(one => !one.beside);
-      if (older !== undefined || this._next === null) {
-        return older ?? null;
-      }
-      await this._more();
-    }
   }
 
   private async _more(): Promise<void> {
@@ -265,6 +250,23 @@ export class HistoryModel extends VDomModel {
       }
       this._error = null;
     });
+    await this._follow();
+  }
+
+  /** Stay with the version that is chosen, which may have grown. */
+  private async _follow(): Promise<void> {
+    const { _selected: selected, _versions: versions } = this;
+    if (
+      selected === null ||
+      versions === null ||
+      versions.some(({ version }) => version === selected.version)
+    ) {
+      return;
+    }
+    const grown = versions.find(({ from }) => from === selected.from);
+    if (grown !== undefined) {
+      await this.select(grown);
+    }
   }
 
   private async _try(action: () => Promise<void>): Promise<void> {
@@ -298,7 +300,7 @@ export class HistoryModel extends VDomModel {
   private _busy = false;
 }
 
-/** Return whether a stretch of lines and a run of them have a line or a place in common. */
-function touches(lines: ILines, start: number, count: number): boolean {
-  return lines.from <= start + count && start <= lines.to;
+/** Return whether two stretches of lines have a line or a place in common. */
+function touches(one: ILines, other: ILines): boolean {
+  return one.from <= other.to && other.from <= one.to;
 }

@@ -222,6 +222,7 @@ function historyWidget(
   content.addWidget(new Timeline(model, trans));
   content.setRelativeSizes([3, 1]);
   const widget = new MainAreaWidget({ content });
+  widget.toolbar.hide();
   widget.disposed.connect(() => {
     model.dispose();
   });

@@ -83,7 +83,7 @@ export class Timeline extends VDomRenderer<HistoryModel> {
           void model.select(version);
         }}
       >
-        <span className="jp-CollabAI-versionTime">{clockOf(version.at)}</span>
+        <span className="jp-CollabAI-versionTime">{clockOf(version.to)}</span>
         <span className="jp-CollabAI-versionWho">
           {version.authors.map(author => (
             <span
@@ -99,7 +99,7 @@ export class Timeline extends VDomRenderer<HistoryModel> {
         <small className="jp-CollabAI-versionSize">
           {version.name ? `${by} · ` : ''}
           <span className="jp-mod-added">+{version.added}</span>{' '}
-          <span className="jp-mod-removed">−{version.deleted}</span>
+          <span className="jp-mod-removed">−{version.removed}</span>
         </small>
       </button>
     );
@@ -113,7 +113,7 @@ function byDay(
   const now = new Date();
   const days = new Map<string, IVersion[]>();
   for (const version of versions) {
-    const day = dayOf(version.at, now, trans);
+    const day = dayOf(version.to, now, trans);
     days.set(day, [...(days.get(day) ?? []), version]);
   }
   return [...days];
