@@ -123,3 +123,48 @@ def test_frames_that_are_not_known_are_none(functions: Functions) -> None:
     texts = ['{"type":"saved","seq":3}', '{"type":"new"}', "[]", "null", "{", '"hello"', "{}"]
     answers = functions([{"call": "frame", "text": text} for text in texts])
     assert answers == [{"type": "saved", "seq": 3}, *[None] * 6]
+
+
+def _cells(names: str) -> list[dict[str, str]]:
+    """Return cells by their ids, which are letters; an upper-case one has other text."""
+    return [{"id": name.lower(), "type": "code", "source": name, "outputs": ""} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "pairs"),
+    [
+        ("abc", "abc", ["aa same", "bb same", "cc same"]),
+        ("abc", "aBc", ["aa same", "bb changed", "cc same"]),
+        ("abc", "ac", ["aa same", "b- removed", "cc same"]),
+        ("abc", "bc", ["a- removed", "bb same", "cc same"]),
+        ("ac", "abc", ["aa same", "-b added", "cc same"]),
+        ("abcd", "acdb", ["aa same", "cc same", "dd same", "bb moved"]),
+        ("abcd", "adbc", ["aa same", "dd moved", "bb same", "cc same"]),
+        ("ab", "", ["a- removed", "b- removed"]),
+        ("", "ab", ["-a added", "-b added"]),
+    ],
+)
+def test_cells_are_paired_by_their_ids(
+    functions: Functions, before: str, after: str, pairs: list[str]
+) -> None:
+    call = {"call": "pairs", "before": _cells(before), "after": _cells(after)}
+    (answer,) = functions([call])
+    assert [f"{one or '-'}{other or '-'} {change}" for one, other, change in answer] == pairs
+
+
+def test_each_cell_is_in_one_pair(functions: Functions) -> None:
+    rng = random.Random(11)
+    letters = "abcdefghij"
+    cases = [
+        (rng.sample(letters, rng.randrange(9)), rng.sample(letters, rng.randrange(9)))
+        for _ in range(200)
+    ]
+    answers = functions(
+        [
+            {"call": "pairs", "before": _cells("".join(one)), "after": _cells("".join(other))}
+            for one, other in cases
+        ]
+    )
+    for (one, other), pairs in zip(cases, answers, strict=True):
+        assert sorted(before for before, _, _ in pairs if before) == sorted(one)
+        assert [after for _, after, _ in pairs if after] == other

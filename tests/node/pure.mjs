@@ -9,6 +9,7 @@ const { offsetOf, positionOf, Anchor } = await at('ai/positions.js');
 const { ownText, ownClock } = await at('documents/ownText.js');
 const { lastEvent } = await at('api/eventStream.js');
 const { parseFrame } = await at('documents/frames.js');
+const { pairCells } = await at('history/cells.js');
 const Y = await at('../node_modules/yjs/dist/yjs.mjs');
 
 const calls = {
@@ -16,6 +17,12 @@ const calls = {
   position: ({ text, offset }) => positionOf(text, offset),
   lastEvent: ({ stream }) => lastEvent(stream),
   frame: ({ text }) => parseFrame(text),
+  pairs: ({ before, after }) =>
+    pairCells(before, after).map(pair => [
+      pair.before?.id ?? null,
+      pair.after?.id ?? null,
+      pair.change
+    ]),
 
   // What a client has typed since some moment, with edits of somebody else in between.
   own: ({ edits, since }) => {

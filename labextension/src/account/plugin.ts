@@ -12,6 +12,7 @@ import { ICollabClientToken } from '../api/tokens';
 import { LoginWatch } from './loginWatch';
 
 export const CommandIDs = {
+  account: 'collab-ai:account',
   signOut: 'collab-ai:sign-out'
 } as const;
 
@@ -39,11 +40,22 @@ export const accountPlugin: JupyterFrontEndPlugin<void> = {
         window.location.assign(URLExt.join(baseUrl, 'logout'));
       }
     });
-    userMenu?.addItem({ command: CommandIDs.signOut });
-    palette?.addItem({
-      command: CommandIDs.signOut,
-      category: trans.__('Collaboration')
+    app.commands.addCommand(CommandIDs.account, {
+      label: trans.__('My Account'),
+      caption: trans.__('Where you are signed in, and your password'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: () => {
+        window.open(
+          URLExt.join(baseUrl, 'collab-ai', 'account'),
+          '_blank',
+          'noopener'
+        );
+      }
     });
+    for (const command of [CommandIDs.account, CommandIDs.signOut]) {
+      userMenu?.addItem({ command });
+      palette?.addItem({ command, category: trans.__('Collaboration') });
+    }
 
     const watch = new LoginWatch(
       client,

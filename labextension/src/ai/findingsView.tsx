@@ -15,6 +15,11 @@ export interface IFindingsViewOptions {
   readonly debug: (document: ILiveDocument) => void;
   readonly jump: (document: ILiveDocument, found: ILiveFinding) => void;
   readonly applyFix: (document: ILiveDocument, found: ILiveFinding) => void;
+  /** Apply several fixes, one after the other. */
+  readonly applyFixes: (
+    document: ILiveDocument,
+    found: readonly ILiveFinding[]
+  ) => void;
 }
 
 /**
@@ -109,6 +114,7 @@ export function FindingsList(
           >
             <h3>
               {categoryName(category, trans)} <small>{own.length}</small>
+              <ApplyAll {...props} document={document} found={own} />
             </h3>
             <ul>
               {own.map(found => (
@@ -124,6 +130,33 @@ export function FindingsList(
         );
       })}
     </>
+  );
+}
+
+/** A button for all verified fixes, where there are several. */
+function ApplyAll(
+  props: Pick<IFindingsViewOptions, 'trans' | 'applyFixes'> & {
+    readonly document: ILiveDocument;
+    readonly found: readonly ILiveFinding[];
+  }
+): React.ReactElement | null {
+  const { document, trans, applyFixes } = props;
+  const verified = props.found.filter(
+    ({ finding, anchor }) => finding.fix?.verified && anchor?.intact
+  );
+  if (verified.length < 2 || !document.may('generate')) {
+    return null;
+  }
+  return (
+    <button
+      type="button"
+      className="jp-Button jp-mod-styled jp-mod-small jp-mod-accept"
+      onClick={() => {
+        applyFixes(document, verified);
+      }}
+    >
+      {trans.__('Apply all %1 verified fixes', verified.length)}
+    </button>
   );
 }
 

@@ -75,6 +75,45 @@ export class Operations {
     }
   }
 
+  /** Apply several fixes, one after the other; those whose text is gone meanwhile are left. */
+  async applyFixes(
+    document: ILiveDocument,
+    found: readonly ILiveFinding[]
+  ): Promise<void> {
+    const trans = this._trans;
+    let applied = 0;
+    try {
+      for (const { finding, anchor } of found) {
+        if (!anchor?.intact) {
+          continue;
+        }
+        try {
+          await this._client.applyFix(finding.id);
+          applied += 1;
+        } catch (error) {
+          if (!(error instanceof ApiError && isGone(error))) {
+            throw error;
+          }
+        }
+        this._findings.remove(document, new Set([finding.id]));
+      }
+    } catch (error) {
+      Notification.error(sentence(error), { autoClose: 8_000 });
+    }
+    const left = found.length - applied;
+    const message =
+      left === 0
+        ? trans._n('%1 fix was applied.', '%1 fixes were applied.', applied)
+        : trans.__(
+            '%1 of %2 fixes were applied; look for faults again to see the rest.',
+            applied,
+            found.length
+          );
+    Notification.emit(message, left === 0 ? 'success' : 'warning', {
+      autoClose: 6_000
+    });
+  }
+
   /** Ask what is to be written and where, and have it written. */
   async generate(
     document: ILiveDocument,
@@ -239,4 +278,9 @@ export class Operations {
 
 function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Return whether what a fix was for is no longer there. */
+function isGone({ reason }: ApiError): boolean {
+  return reason === 'not_found' || reason === 'stale_document';
 }

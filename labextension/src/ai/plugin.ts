@@ -78,6 +78,12 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
     const applyFix = (document: ILiveDocument, found: ILiveFinding): void => {
       void operations.applyFix(document, found);
     };
+    const applyFixes = (
+      document: ILiveDocument,
+      found: readonly ILiveFinding[]
+    ): void => {
+      void operations.applyFixes(document, found);
+    };
     const jump = (
       document: ILiveDocument,
       { anchor }: { readonly anchor: Anchor | null }
@@ -132,6 +138,7 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
       trans,
       jump,
       applyFix,
+      applyFixes,
       debug: document => {
         void debug(document);
       }
@@ -216,6 +223,7 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
       findings,
       debug: document => operations.debug(document),
       applyFix,
+      applyFixes,
       jump
     };
   }

@@ -13,6 +13,8 @@ export interface IAssistant {
   /** Look for faults; null where it was not possible, of which the person is told. */
   debug(document: ILiveDocument): Promise<IReport | null>;
   applyFix(document: ILiveDocument, found: ILiveFinding): void;
+  /** Apply several fixes, one after the other. */
+  applyFixes(document: ILiveDocument, found: readonly ILiveFinding[]): void;
   jump(document: ILiveDocument, found: ILiveFinding): void;
 }
 

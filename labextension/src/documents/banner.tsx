@@ -56,6 +56,14 @@ function Lines(props: {
           {trans.__('This document no longer follows the others.')}
         </Line>
       )}
+      {!late && live.trouble !== null && live.connection === 'online' && (
+        <Line badge={trans.__('Not in the file')} warn>
+          {trans.__(
+            'Your changes are kept, but not in the file: %1',
+            live.trouble
+          )}
+        </Line>
+      )}
       {late && (
         <Line badge={trans.__('Not saved')} warn>
           {trans.__(

@@ -32,6 +32,8 @@ export interface ILiveDocument {
   readonly connection: Connection;
   /** Whether something that was typed here is not yet known to be recorded. */
   readonly unsaved: boolean;
+  /** Why the file on disk does not follow; null where it does, as far as is known. */
+  readonly trouble: string | null;
   readonly isDisposed: boolean;
 
   may(capability: Capability): boolean;
@@ -87,6 +89,10 @@ export class LiveDocument implements ILiveDocument {
 
   get unsaved(): boolean {
     return this._unsaved;
+  }
+
+  get trouble(): string | null {
+    return this._trouble;
   }
 
   get isDisposed(): boolean {
@@ -145,6 +151,15 @@ export class LiveDocument implements ILiveDocument {
   }
 
   tell(event: ISessionEvent): void {
+    const { path, saved, message } = event.data;
+    if (event.event === 'saved' && path === this.path) {
+      const trouble =
+        saved === false && typeof message === 'string' ? message : null;
+      if (trouble !== this._trouble) {
+        this._trouble = trouble;
+        this._changed.emit();
+      }
+    }
     this._happened.emit(event);
   }
 
@@ -164,6 +179,7 @@ export class LiveDocument implements ILiveDocument {
   private _right: IRightFrame | null = null;
   private _connection: Connection = 'connecting';
   private _unsaved = false;
+  private _trouble: string | null = null;
   private _closed = false;
   private _isDisposed = false;
 }

@@ -3,6 +3,7 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
 import {
   EditorExtensionRegistry,
   IEditorExtensionRegistry
@@ -121,6 +122,17 @@ function adorn(
   const { context } = widget;
   widget.addClass('jp-CollabAI-live');
   widget.contentHeader.addWidget(new DocumentBanner(live, trans));
+  live.happened.connect((_, { event, data }) => {
+    // Saved, but not without something that people should know.
+    if (
+      event === 'saved' &&
+      data.saved === true &&
+      data.path === live.path &&
+      typeof data.message === 'string'
+    ) {
+      Notification.warning(data.message, { autoClose: false });
+    }
+  });
   let { readOnly } = live;
   live.changed.connect(() => {
     if (live.readOnly === readOnly) {

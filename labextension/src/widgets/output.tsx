@@ -65,6 +65,7 @@ export class DebuggerOutput extends ReactWidget {
                   trans={trans}
                   jump={assistant.jump}
                   applyFix={assistant.applyFix}
+                  applyFixes={assistant.applyFixes}
                   debug={document => {
                     void this._debug(document);
                   }}
