@@ -295,6 +295,7 @@ class CollabAI(ExtensionApp):
             Analyzers(),
             self._model,
             hub,
+            contents,
             Keeping(hours=self.ai_content_hours, all=self.keep_ai_content),
         )
         self._sessions = sessions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +18,10 @@ from jupyter_collab_ai.ai.generator import Draft, Generator
 from jupyter_collab_ai.ai.guard import Guard, seq_of, while_held
 from jupyter_collab_ai.ai.model import Usage
 from jupyter_collab_ai.ai.placing import (
+    Chosen,
     Mode,
     Moved,
+    NoSuchEdit,
     NothingToDo,
     Place,
     SnapshotView,
@@ -30,9 +32,9 @@ from jupyter_collab_ai.ai.placing import (
     scope_now,
     work_out,
 )
-from jupyter_collab_ai.ai.ports import Editor, Events, LiveDocument, LiveDocuments, View
+from jupyter_collab_ai.ai.ports import Editor, Events, Files, LiveDocument, LiveDocuments, View
 from jupyter_collab_ai.ai.preview import Preview
-from jupyter_collab_ai.ai.reach import reach, take_snapshot
+from jupyter_collab_ai.ai.reach import invalid, reach, take_snapshot
 from jupyter_collab_ai.ai.regions import Region, is_torn, write_change
 from jupyter_collab_ai.ai.retention import Keeping
 from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
@@ -50,8 +52,10 @@ from jupyter_collab_ai.ids import OperationId, SessionId, UserId
 from jupyter_collab_ai.locks.leases import Held, LeaseLost, Wanted
 from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
 from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.sessions.paths import canonical, join
 from jupyter_collab_ai.sessions.roles import Capability
 from jupyter_collab_ai.sessions.service import Sessions
+from jupyter_collab_ai.sessions.store import Session
 from jupyter_collab_ai.storage.audit import note
 from jupyter_collab_ai.storage.database import Database, Tx
 
@@ -60,6 +64,10 @@ log = logging.getLogger(__name__)
 #: Why a result was not written by itself.
 STALE = "stale_document"
 UNSOUND = "checks_failed"
+
+#: Other files that the model may be shown, and characters of all together.
+MOST_FILES = 10
+MOST_CONTEXT = 100_000
 
 Result = dict[str, Any]
 
@@ -73,7 +81,9 @@ class GenerateRequest:
     path: str | None = None
     target: Target | None = None
     apply: bool = True
+    #: More for the model to know: a text, and other files of the session.
     context: str | None = None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class Generating:
         analyzers: Analyzers,
         events: Events,
         keeping: Keeping,
+        files: Files,
     ) -> None:
         self._database = database
         self._documents = documents
@@ -116,6 +127,7 @@ class Generating:
         self._analyzers = analyzers
         self._events = events
         self._keeping = keeping
+        self._files = files
 
     async def generate(self, principal: Principal, request: GenerateRequest, emit: Emit) -> Result:
         """Write code at a place of the live document, and return the generation.
@@ -132,10 +144,12 @@ class Generating:
             self._sessions, principal, request.session_id, request.path, Capability.GENERATE
         )
         self._generator.require()
+        files = await self._read_files(session, path, request.files)
         async with self._documents.hold(path) as document:
             prepared = await document.look(lambda view: _prepare(view, request.target))
             run = Run(principal, session, path, document)
             work = self._suggest if not request.apply else self._under_lock
+            request = replace(request, context=_joined(request.context, files))
             return await self._runner.run(
                 run,
                 Kind.GENERATOR,
@@ -148,11 +162,44 @@ class Generating:
                 work(run, prepared, request, emit),
             )
 
+    async def _read_files(
+        self, session: Session, path: str, names: Sequence[str]
+    ) -> list[tuple[str, str]]:
+        """Return other files of a session, as they are now, by the names that were given.
+
+        Raises:
+            InvalidRequest: One can't be shown.
+            DocumentTooLarge: They are too long.
+        """
+        if names and session.type != "directory":
+            raise invalid("context.files", "This session is one file; there are no others in it.")
+        found: list[tuple[str, str]] = []
+        size = 0
+        for name in dict.fromkeys(names):
+            full = join(session.path, canonical(name))
+            if full == path:
+                continue  # it is shown anyway
+            try:
+                async with self._documents.hold(full) as document:
+                    text = _plain(await document.look(take_snapshot))
+            except NotFound:
+                raise invalid(
+                    "context.files", f"There is no file {name} in this session."
+                ) from None
+            size += len(text)
+            if size > MOST_CONTEXT:
+                raise DocumentTooLarge(
+                    f"The files of the context have more than {MOST_CONTEXT:,} characters "
+                    "together; name fewer of them."
+                )
+            found.append((name, text))
+        return found
+
     async def _suggest(
         self, run: Run, prepared: Prepared, request: GenerateRequest, emit: Emit
     ) -> Result:
         """Make a draft that is only kept; nothing is written, so nothing is locked."""
-        draft = await self._draft(prepared, request, emit, lambda _: None)
+        draft = await self._draft(run, prepared, request, emit, lambda _: None)
         return await self._keep(run, prepared, draft, None)
 
     async def _under_lock(
@@ -186,7 +233,7 @@ class Generating:
     ) -> Result:
         preview = Preview(self._events, run.session.id, run.id, held.lease.id, run.path)
         try:
-            draft = await self._draft(prepared, request, emit, preview.grow)
+            draft = await self._draft(run, prepared, request, emit, preview.grow)
             for may_ask_again in (True, False):
                 if not draft.sound:
                     return await self._keep(run, prepared, draft, UNSOUND)
@@ -199,15 +246,29 @@ class Generating:
                 before = prepared
                 try:
                     prepared = await run.document.look(lambda view, b=before: _again(view, b))  # type: ignore[misc]
-                    draft = await self._draft(prepared, request, emit, preview.grow)
+                    draft = await self._draft(run, prepared, request, emit, preview.grow)
                 except (Moved, ModelFailed, ModelTimeout, DocumentTooLarge):
                     break
             return await self._keep(run, prepared, draft, STALE)
         finally:
             preview.end()
 
+    async def _is_local(self, run: Run, name: str) -> bool:
+        """Tell whether a module lies beside a document, or in the folder that is shared.
+
+        What lies beside a file that is shared alone is none of its members' business.
+        """
+        if run.session.type != "directory":
+            return False
+        for folder in {run.path.rpartition("/")[0], run.session.path}:
+            for path in (join(folder, f"{name}.py"), join(folder, name)):
+                if await self._files.kind(path) is not None:
+                    return True
+        return False
+
     async def _draft(
         self,
+        run: Run,
         prepared: Prepared,
         request: GenerateRequest,
         emit: Emit,
@@ -221,6 +282,7 @@ class Generating:
             context=request.context,
             emit=emit,
             on_text=on_text,
+            is_local=lambda name: self._is_local(run, name),
         )
         for check in draft.checks:
             emit("check", check.as_json())
@@ -305,10 +367,19 @@ class Generating:
 
     # ------------------------------------------------------------ results, later
 
-    async def apply(self, principal: Principal, operation: Operation, path: str) -> Result:
-        """Write a result that was kept as a suggestion.
+    async def apply(
+        self, principal: Principal, operation: Operation, path: str, chosen: Chosen = None
+    ) -> Result:
+        """Write a result that was kept as a suggestion, or some of its edits.
+
+        Args:
+            principal: Who wants it.
+            operation: Whose result it is.
+            path: Where the document is now.
+            chosen: Which of the edits are wanted; None for all.
 
         Raises:
+            InvalidRequest: It has fewer edits.
             NotFound: There is no such result.
             StaleDocument: The text that it was made for is gone, or it was written already.
             Locked: Another operation is writing there.
@@ -320,7 +391,13 @@ class Generating:
             raise NotFound("This operation has no result to be written.")
         try:
             async with self._documents.hold(path) as document:
-                seq, region, result = await self._apply(principal, operation, kept, document, path)
+                seq, region, result = await self._apply(
+                    principal, operation, kept, document, path, chosen
+                )
+        except NoSuchEdit as error:
+            raise invalid(
+                "edits", f"The result has {error} edits; name some of them, counted from 0."
+            ) from None
         except (Moved, NothingToDo):
             raise StaleDocument(
                 "The text that this was made for is gone; ask the generator again."
@@ -337,13 +414,14 @@ class Generating:
         kept: Mapping[str, Any],
         document: LiveDocument,
         path: str,
+        chosen: Chosen,
     ) -> tuple[int, Region, Result]:
         place = Place.from_json(operation.inside["place"])
         language, code = str(operation.inside["language"]), str(kept["code"])
         result: Result = {**kept, "applied": True, "reason": None}
 
         def write(editor: Editor) -> Region:
-            change = work_out(editor, place, code, language)
+            change = work_out(editor, place, code, language, chosen)
             result["edits"] = [edit.as_json() for edit in change.edits]
             return write_change(editor, change)
 
@@ -473,6 +551,19 @@ def _again(view: View, before: Prepared) -> Prepared:
         end = len(source) if scope.kind is ScopeKind.CELL else scope.end
         place = replace(place, expected=source[scope.start : end])
     return Prepared(snapshot, place, freeze(view, place, snapshot))
+
+
+def _plain(snapshot: DocumentSnapshot) -> str:
+    """Return a document as a text; cells are parted as in the percent format."""
+    if not snapshot.is_notebook:
+        return snapshot.part(None).source
+    marks = {True: "# %%", False: "# %% [markdown]"}
+    return "\n".join(f"{marks[part.is_code]}\n{part.source}" for part in snapshot.parts)
+
+
+def _joined(text: str | None, files: Sequence[tuple[str, str]]) -> str | None:
+    pieces = [f"The file {name}:\n{content}" for name, content in files]
+    return "\n\n".join([*([text] if text else []), *pieces]) or None
 
 
 def _inside(prepared: Prepared) -> dict[str, Any]:

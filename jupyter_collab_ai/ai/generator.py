@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +14,8 @@ from jupyter_collab_ai.ai.analyzers.service import Analysis, Analyzers
 from jupyter_collab_ai.ai.answers import Code, Unusable, parse_code
 from jupyter_collab_ai.ai.debugger import Emit
 from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Severity
+from jupyter_collab_ai.ai.imports import modules_of, not_installed
+from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.model import Model, Usage
 from jupyter_collab_ai.ai.placing import (
     Mode,
@@ -30,6 +34,33 @@ MOST_AROUND = 60_000
 #: Characters that can be replaced at once; an answer could not hold more.
 MOST_INSIDE = 60_000
 MOST_TOKENS = 8000
+
+
+#: Checks that keep nothing from being written: analyzers may be wrong, and what is not installed
+#: where the server runs may be so where a kernel does.
+OPINIONS = frozenset({"analyzers", "imports"})
+#: What a model writes in place of code that it leaves out.
+_LEFT_OUT = re.compile(
+    r"^[ \t]*(?:#|//|--|%|/\*|<!--)[^\n]*(?:"
+    r"\.\.\.[^\n]*\b(?:rest|existing|remaining|previous|unchanged|same|other|code|omitted)\b"
+    r"|\b(?:rest|remainder) of (?:the|your|this|that)\b"
+    r"|\b(?:existing|previous|remaining|original) (?:code|functions?|methods?)\b[^\n]*"
+    r"(?:\.\.\.|\bhere\b|\bunchanged\b)"
+    r"|\b(?:code|implementation|rest)\b[^\n]*\b(?:remains?|stays?|unchanged|as before|omitted)\b"
+    r"|\b(?:your|add) (?:code|implementation|logic)\b[^\n]*\bhere\b"
+    r")[^\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
+
+#: Tells whether a module lies among the files of the session.
+IsLocal = Callable[[str], Awaitable[bool]]
+
+
+async def nothing_local(name: str) -> bool:
+    """Say that there are no other files."""
+    del name
+    return False
 
 
 @dataclass(frozen=True)
@@ -60,7 +91,7 @@ class Draft:
     @property
     def sound(self) -> bool:
         """Whether it may be written by itself: nothing would be broken that was not before."""
-        return all(check.ok for check in self.checks if check.name != "analyzers")
+        return all(check.ok for check in self.checks if check.name not in OPINIONS)
 
 
 class Generator:
@@ -88,6 +119,7 @@ class Generator:
         context: str | None,
         emit: Emit,
         on_text: Callable[[str], None],
+        is_local: IsLocal = nothing_local,
     ) -> Draft:
         """Return code for a place.
 
@@ -99,6 +131,7 @@ class Generator:
             context: More for the model to know.
             emit: Told of each step.
             on_text: Called with the text so far as it grows.
+            is_local: Tells which modules are files of the session.
 
         Raises:
             ModelNotConfigured, ModelFailed, ModelTimeout: There is no code.
@@ -137,6 +170,10 @@ class Generator:
                 draft, problem = await self._check(
                     snapshot, view, place, code, before, answer.model, usage
                 )
+                asked = f"{instructions}\n{context or ''}"
+                draft, problem = await _with_imports(
+                    snapshot, view, place, draft, problem, asked, is_local
+                )
             except Unusable as error:
                 problem = str(error)
             else:
@@ -170,6 +207,13 @@ class Generator:
             edits, after_text = (), snapshot
         after = await self._analyzers.analyze(after_text)
         checks, problem = _compare(before, after, snapshot.language)
+        left = _left_over(snapshot, code.code, after.parses)
+        if left:
+            checks.append(Check("complete", False, left))
+            problem = "; ".join(filter(None, (problem, left)))
+        else:
+            checks.append(Check("complete", True))
+        checks.append(Check("runs", True, "Not tried: code is never run here."))
         broken = any(check.name == "parses" and not check.ok for check in checks)
         if broken and not code.fenced:
             # Prose, most likely: bare text counts as code only if it can be read as such.
@@ -209,6 +253,50 @@ def _compare(before: Analysis, after: Analysis, language: str) -> tuple[list[Che
     if serious:
         problems.append(f"analyzers find new faults: {told}")
     return checks, "; ".join(problems)
+
+
+def _left_over(snapshot: DocumentSnapshot, code: str, parses: bool | None) -> str:
+    """Return what stands in the code that is none; empty where all is."""
+    known = set(_all(snapshot, 0, len(snapshot.parts)).split("\n"))
+    for match in _LEFT_OUT.finditer(code):
+        if match[0] not in known:
+            return f"“{match[0].strip()[:100]}” stands for code that was left out"
+    # Where something parses, a fence is within a string or a comment.
+    if parses is None and snapshot.language not in ("markdown", "text") and _FENCE.search(code):
+        return "the mark of a code block is left in it"
+    return ""
+
+
+async def _with_imports(
+    snapshot: DocumentSnapshot,
+    view: SnapshotView,
+    place: Place,
+    draft: Draft,
+    problem: str,
+    asked: str,
+    is_local: IsLocal,
+) -> tuple[Draft, str]:
+    """Add whether the modules are found that the code imports and the document did not."""
+    if snapshot.language != PYTHON:
+        return draft, problem
+    try:
+        after = changed(snapshot, work_out(view, place, draft.code, snapshot.language))
+    except NothingToDo:
+        return draft, problem
+    new = modules_of(after) - modules_of(snapshot)
+    missing = [
+        name for name in await asyncio.to_thread(not_installed, new) if not await is_local(name)
+    ]
+    detail = None
+    if missing:
+        detail = f"Not installed where the server runs: {', '.join(missing)}."
+        # What somebody asks for by its name they may well have where their code runs.
+        unasked = [name for name in missing if not re.search(rf"\b{re.escape(name)}\b", asked)]
+        if unasked:
+            told = f"these modules can't be found: {', '.join(unasked)}"
+            problem = "; ".join(filter(None, (problem, told)))
+    check = Check("imports", not missing, detail)
+    return replace(draft, checks=(*draft.checks[:1], check, *draft.checks[1:])), problem
 
 
 def _kind(finding: Finding) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_collab_ai.ai.debugger import Emit
 from jupyter_collab_ai.ai.debugging import DebugRequest
-from jupyter_collab_ai.ai.generating import GenerateRequest
+from jupyter_collab_ai.ai.generating import MOST_FILES, GenerateRequest
 from jupyter_collab_ai.ai.locations import Location, Position
 from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.ai.placing import Mode, Target
@@ -77,6 +77,13 @@ class DebugBody(Body):
     error: Annotated[str, StringConstraints(max_length=50_000)] | None = None
 
 
+class ContextBody(Body):
+    """What else the model is to know."""
+
+    text: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    files: list[str] = Field(default_factory=list, max_length=MOST_FILES)
+
+
 class GenerateBody(Body):
     """What the generator is asked for."""
 
@@ -85,7 +92,18 @@ class GenerateBody(Body):
     instructions: Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
     target: TargetBody | None = None
     apply: bool = True
-    context: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    context: Annotated[str, StringConstraints(max_length=100_000)] | ContextBody | None = None
+
+
+class ApplyBody(Body):
+    """Which edits of a result are wanted; all without it."""
+
+    edits: (
+        Annotated[
+            list[Annotated[int, Field(ge=0, le=100_000)]], Field(min_length=1, max_length=10_000)
+        ]
+        | None
+    ) = None
 
 
 class NoQuery(Query):
@@ -214,10 +232,16 @@ class GeneratorHandler(AiHandler):
             body.path,
             None if body.target is None else _target(body.target),
             body.apply,
-            body.context,
+            *_context(body.context),
         )
         principal = self.principal
         await self.answer(lambda emit: self.operations.generate(principal, request, emit))
+
+
+def _context(context: str | ContextBody | None) -> tuple[str | None, tuple[str, ...]]:
+    if isinstance(context, ContextBody):
+        return context.text, tuple(context.files)
+    return context, ()
 
 
 def _target(body: TargetBody) -> Target:
@@ -268,9 +292,10 @@ class ApplyHandler(AiHandler):
     """``/ai/operations/{id}/apply``."""
 
     async def post(self, operation_id: str) -> None:
-        """Write a result that was kept as a suggestion."""
+        """Write a result that was kept as a suggestion, or some of its edits."""
         self.read_query(NoQuery)
-        self.write_json(await self.operations.apply(self.principal, operation_id))
+        edits = self.read_body(ApplyBody).edits if self.request.body else None
+        self.write_json(await self.operations.apply(self.principal, operation_id, edits))
 
 
 class UndoHandler(AiHandler):

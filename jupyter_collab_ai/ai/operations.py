@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from jupyter_collab_ai.ai.generating import GenerateRequest, Generating
 from jupyter_collab_ai.ai.generator import Generator
 from jupyter_collab_ai.ai.guard import Guard
 from jupyter_collab_ai.ai.model import Model
-from jupyter_collab_ai.ai.ports import Events, LiveDocuments
+from jupyter_collab_ai.ai.ports import Events, Files, LiveDocuments
 from jupyter_collab_ai.ai.reach import invalid, reach
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, ContentRetention, Keeping
 from jupyter_collab_ai.ai.runner import Runner
@@ -44,6 +44,7 @@ class Operations:
         analyzers: Analyzers,
         model: Model,
         events: Events,
+        files: Files,
         keeping: Keeping = DEFAULT_KEEPING,
     ) -> None:
         self._database = database
@@ -75,6 +76,7 @@ class Operations:
             analyzers,
             events,
             keeping,
+            files,
         )
 
     def start(self) -> None:
@@ -203,9 +205,16 @@ class Operations:
         if operation is not None:
             await self._runner.cancel(principal, operation, action="lock_broken")
 
-    async def apply(self, principal: Principal, operation_id: str) -> dict[str, Any]:
+    async def apply(
+        self, principal: Principal, operation_id: str, edits: Sequence[int] | None = None
+    ) -> dict[str, Any]:
         """Write a kept result; see :meth:`~.generating.Generating.apply`."""
-        return await self._with_result(principal, operation_id, self._generating.apply)
+        chosen = None if edits is None else frozenset(edits)
+        return await self._with_result(
+            principal,
+            operation_id,
+            lambda who, what, path: self._generating.apply(who, what, path, chosen),
+        )
 
     async def undo(self, principal: Principal, operation_id: str) -> dict[str, Any]:
         """Take an applied result back; see :meth:`~.generating.Generating.undo`."""

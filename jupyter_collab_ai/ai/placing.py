@@ -23,7 +23,7 @@ from jupyter_collab_ai.ai.snapshot import CODE, DocumentSnapshot, Part
 from jupyter_collab_ai.errors import FieldError, InvalidRequest
 from jupyter_collab_ai.locks.leases import Lease
 from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
-from jupyter_collab_ai.rooms.textdiff import diff
+from jupyter_collab_ai.rooms.textdiff import MAX_EDITS, diff, diff_hunks
 
 _CELL_MARK = re.compile(r"^# ?%%(?P<rest>.*)$")
 _DEFINES = re.compile(r"\s*(async\s+def|def|class|@)")
@@ -37,6 +37,10 @@ class Mode(Enum):
     REPLACE = "replace"
     INSERT = "insert"
     NEW_CELL = "new_cell"
+
+
+#: Those that replace text, and so may be wanted in parts.
+WHOLE = frozenset({Mode.REPLACE, Mode.REPLACE_DOCUMENT})
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,14 @@ class Moved(Exception):
 
 class NothingToDo(Exception):
     """The document holds already what was to be written."""
+
+
+class NoSuchEdit(Exception):
+    """A result has fewer edits than were named; the argument says how many."""
+
+
+#: The numbers of the edits that are wanted; None for all.
+Chosen = frozenset[int] | None
 
 
 @dataclass(frozen=True)
@@ -264,54 +276,97 @@ class Change:
     edits: tuple[Edit, ...] = ()
 
 
-def work_out(view: View, place: Place, code: str, language: str) -> Change:
+def work_out(view: View, place: Place, code: str, language: str, chosen: Chosen = None) -> Change:
     """Return what is to be changed so that ``code`` stands at ``place``.
+
+    Args:
+        view: The text as it is now.
+        place: Where the code goes.
+        code: The code.
+        language: Of the document.
+        chosen: Which of the edits are wanted, by their numbers from 0; None for all.
 
     Raises:
         Moved: What the code was made for is gone, or is no longer what it was.
-        NothingToDo: It stands there already.
+        NothingToDo: It stands there already, or nothing is wanted.
+        NoSuchEdit: There are not as many edits.
     """
     if place.mode is Mode.NEW_CELL:
+        _require_edits(chosen, 1)
         return _add_cell(view, place, code)
-    if place.scope is ScopeKind.DOCUMENT:
-        if view.notebook:
-            return _replace_cells(view, place, code)
-        return _replace_text(view, place, code)
+    if place.scope is ScopeKind.DOCUMENT and view.notebook:
+        return _replace_cells(view, place, code, chosen)
     cell = _cell(view, place.cell_id)
     if cell is None:
         raise Moved
-    start, end = _located(view, place.start), _located(view, place.end)
-    span = Span(min(start, end), max(start, end))
+    if place.scope is ScopeKind.DOCUMENT:
+        span = Span(0, len(cell.source))
+        if cell.source != place.expected:
+            raise Moved
+    else:
+        start, end = _located(view, place.start), _located(view, place.end)
+        span = Span(min(start, end), max(start, end))
     if span.of(cell.source) != place.expected:
         # Anchors may have lost their text where it was cut and pasted; the text may not.
         found = find_unique(cell.source, place.expected) if place.expected.strip() else None
         if found is None:
             raise Moved
         span = found
-    new = compose(cell.source, span, place.mode, code, language)
-    small, less = minimal(cell.source, span, new)
-    if small.start == small.end and not less:
-        raise NothingToDo
-    edit = Edit(Lines(cell.source).location(small, cell.id), less)
-    hunks = tuple(
-        (Span(one.start, one.end), one.new_text) for one in diff(span.of(cell.source), new)
-    )
-    moved = tuple((Span(span.start + at.start, span.start + at.end), text) for at, text in hunks)
-    if place.mode is not Mode.REPLACE:
-        moved = ((small, less),)
-    return Change(((cell.id, moved),), edits=(edit,))
+    if place.scope is ScopeKind.DOCUMENT:
+        new = code
+    else:
+        new = compose(cell.source, span, place.mode, code, language)
+    return _replace_text(cell, span, new, whole=place.mode in WHOLE, chosen=chosen)
 
 
-def _replace_text(view: View, place: Place, code: str) -> Change:
-    (cell,) = view.cells()
-    if cell.source != place.expected:
-        raise Moved
-    hunks = tuple((Span(one.start, one.end), one.new_text) for one in diff(cell.source, code))
-    if not hunks:
-        raise NothingToDo
+def _replace_text(cell: LiveCell, span: Span, new: str, *, whole: bool, chosen: Chosen) -> Change:
+    """Replace a part of a text by edits as small as they can be.
+
+    Args:
+        cell: The text.
+        span: What is replaced.
+        new: By what.
+        whole: Whether it may become several edits, of which not all need be wanted.
+        chosen: Which are wanted.
+    """
     lines = Lines(cell.source)
-    edits = tuple(Edit(lines.location(span, None), text) for span, text in hunks)
-    return Change(((None, hunks),), edits=edits)
+    if not whole:
+        small, less = minimal(cell.source, span, new)
+        _require_edits(chosen, 1)
+        if small.start == small.end and not less:
+            raise NothingToDo
+        edit = Edit(lines.location(small, cell.id), less)
+        return Change(((cell.id, ((small, less),)),), edits=(edit,))
+    hunks = diff_hunks(span.of(cell.source), new)
+    _require_edits(chosen, len(hunks))
+    pieces: list[tuple[Span, str]] = []
+    edits: list[Edit] = []
+    many = sum(len(hunk.edits) for hunk in hunks) > MAX_EDITS
+    for number, hunk in enumerate(hunks):
+        if chosen is not None and number not in chosen:
+            continue
+        at = Span(span.start + hunk.start, span.start + hunk.end)
+        small, less = minimal(cell.source, at, hunk.new_text)
+        edits.append(Edit(lines.location(small, cell.id), less))
+        if many:
+            pieces.append((small, less))
+        else:
+            pieces += (
+                (Span(span.start + one.start, span.start + one.end), one.new_text)
+                for one in hunk.edits
+            )
+    if not pieces:
+        raise NothingToDo
+    return Change(((cell.id, tuple(pieces)),), edits=tuple(edits))
+
+
+def _require_edits(chosen: Chosen, count: int) -> None:
+    if chosen is None:
+        return
+    if any(not 0 <= number < count for number in chosen):
+        raise NoSuchEdit(count)
+    if not chosen:
+        raise NothingToDo
 
 
 def _add_cell(view: View, place: Place, code: str) -> Change:
@@ -336,7 +391,7 @@ def _beginning(cell_id: str) -> Location:
     return Location(Position(1, 1), Position(1, 1), cell_id)
 
 
-def _replace_cells(view: View, place: Place, code: str) -> Change:
+def _replace_cells(view: View, place: Place, code: str, chosen: Chosen) -> Change:
     """Replace a whole notebook; cells that stay the same keep their ids and outputs."""
     live = view.cells()
     if tuple((str(cell.id), cell.type, cell.source) for cell in live) != place.cells:
@@ -348,6 +403,13 @@ def _replace_cells(view: View, place: Place, code: str) -> Change:
     inserted: list[tuple[int, str, str, str]] = []
     edits: list[Edit] = []
     at = 0
+    count = 0
+
+    def wanted() -> bool:
+        nonlocal count
+        count += 1
+        return chosen is None or count - 1 in chosen
+
     for _, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if old[i1:i2] == new[j1:j2]:
             at += i2 - i1
@@ -357,21 +419,27 @@ def _replace_cells(view: View, place: Place, code: str) -> Change:
             cell_id, _, source = place.cells[i1 + pairs]
             text = new[j1 + pairs][1]
             hunks = tuple((Span(one.start, one.end), one.new_text) for one in diff(source, text))
-            if hunks:
+            if hunks and wanted():
                 replaced.append((cell_id, hunks))
-                lines = Lines(source)
-                edits += [Edit(lines.location(span, cell_id), piece) for span, piece in hunks]
+                small, less = minimal(source, Span(0, len(source)), text)
+                edits.append(Edit(Lines(source).location(small, cell_id), less))
             pairs += 1
         at += pairs
         for cell_id, _, source in place.cells[i1 + pairs : i2]:
+            if not wanted():
+                at += 1
+                continue
             deleted.append(cell_id)
             whole = Lines(source).location(Span(0, len(source)), cell_id)
             edits.append(Edit(whole, ""))
         for kind, source in new[j1 + pairs : j2]:
+            if not wanted():
+                continue
             new_id = uuid4().hex[:12]
             inserted.append((at, new_id, kind, source))
             edits.append(Edit(_beginning(new_id), source))
             at += 1
+    _require_edits(chosen, count)
     if not edits:
         raise NothingToDo
     return Change(tuple(replaced), tuple(deleted), tuple(inserted), tuple(edits))

@@ -206,6 +206,14 @@ class LiveDocuments(Protocol):
         ...
 
 
+class Files(Protocol):
+    """Tells what lies where (``sessions.contents.JupyterContents``)."""
+
+    async def kind(self, path: str) -> str | None:
+        """Return ``file``, ``notebook`` or ``directory``; None where there is nothing."""
+        ...
+
+
 class Events(Protocol):
     """Tells the pages of a session what has happened (``web.events.EventHub``)."""
 
