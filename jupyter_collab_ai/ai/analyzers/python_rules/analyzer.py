@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Span, visible
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
+
+log = logging.getLogger(__name__)
 
 
 class PythonRules:
@@ -49,6 +52,8 @@ class PythonRules:
             answer = json.loads(output.stdout)
         except ValueError:
             raise AnalyzerFailed("The rules for Python gave no answer.") from None
+        if answer["failed"]:
+            log.error("Rules for Python are at fault: %s", ", ".join(answer["failed"]))
         return [_finding(parts[item["text"]], item) for item in answer["found"]]
 
 

@@ -91,6 +91,7 @@ def result_discarded(module: Module) -> Iterator[ast.AST]:
             and func.attr in _STRING_METHODS
             and _is_text(module, func.value)
             and is_pure(func.value)
+            and not isinstance(func.value, ast.Constant)
         ):
             yield call
 

@@ -8,16 +8,22 @@ import time
 from collections import Counter
 from typing import Any
 
-from . import bugs, hardening, injection, settings
+from . import accumulators, bugs, conditions, hardening, injection, loops, recursion, settings
 from .model import CHECKS, Hit
 from .module import Module
 
 #: The modules whose rules are applied; importing them adds their rules to the list.
-ROOMS = (bugs, hardening, injection, settings)
+ROOMS = (accumulators, bugs, conditions, hardening, injection, loops, recursion, settings)
 
 
 def apply(
-    tree: ast.Module, lines: list[str], before: list[int], *, ends: float, most: int
+    tree: ast.Module,
+    lines: list[str],
+    before: list[int],
+    *,
+    ends: float,
+    most: int,
+    failed: list[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return what all rules find.
 
@@ -27,6 +33,8 @@ def apply(
         before: For each text, how many lines are before it.
         ends: When, on the monotonic clock, to stop trying further rules.
         most: How many findings of one rule are told.
+        failed: Takes the names of rules that are at fault, so that the others still count;
+            without it, the exception is raised.
     """
     module = Module(tree)
     found: list[dict[str, Any]] = []
@@ -38,6 +46,11 @@ def apply(
             hits = list(check(module))
         except RecursionError:
             # A text that is nested as deeply as this is no reason to lose the other rules.
+            continue
+        except Exception as error:
+            if failed is None:
+                raise
+            failed.append(f"{check.__module__}.{check.__qualname__}: {type(error).__name__}")
             continue
         for hit in hits:
             count[hit.rule.id] += 1

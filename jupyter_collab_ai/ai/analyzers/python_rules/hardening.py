@@ -57,9 +57,9 @@ def hard_coded_credential(module: Module) -> Iterator[ast.AST | At]:
                 yield call
     for compare in module.all(ast.Compare):
         name = module.name_of(compare.left) or _subscript(compare.left)
-        if isinstance(compare.ops[0], ast.Eq) and _SECRET.search(name):
+        if isinstance(compare.ops[0], ast.Eq) and re.search(r"passw|pwd|secret|api_?key", name):
             text = constant(compare.comparators[0])
-            if isinstance(text, str) and text and " " not in text:
+            if isinstance(text, str) and re.fullmatch(r"[^\s<>{}$%]{3,}", text):
                 yield At(compare, "A password is compared with one that stands in the code")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from .flow import Flow
 from .model import Hit, Rule, Severity, check
-from .module import Module, argument, constant, inside, keyword, words
+from .module import Module, argument, constant, inside, keyword, names_in, words
 from .trust import PARAMETER, REMOTE, TYPED, Taint
 
 
@@ -58,6 +59,11 @@ CODE = _sink(
     "Whoever chooses this text can do everything that the program can: the input "
     "`__import__('os').system('id')` runs a command. Use ast.literal_eval() for values, or a "
     "table of what is allowed.", level=PARAMETER,
+)  # fmt: skip
+TEMPLATE = _sink(
+    "template-injection", "code", "1336", "A template from outside is run",
+    "Templates can reach Python's objects: the input `{{ ''.__class__.__mro__ }}` is the first "
+    "step to running commands. Keep the template fixed and pass the text as a value.",
 )  # fmt: skip
 SQL = _sink(
     "sql-injection", "sql", "89", "Text from outside becomes a part of an SQL statement",
@@ -140,8 +146,8 @@ _PROGRAMS = words(
 _EXECUTED = words("os.execl os.execv os.execlp os.execvp os.spawnl os.spawnv os.spawnlp")
 _CODE = words("eval exec compile builtins.eval builtins.exec code.interact")
 _STATEMENTS = words(
-    "execute executemany executescript raw execute_sql mogrify read_sql read_sql_query text "
-    "RawSQL extra query_raw fetch fetchrow fetchval"
+    "execute executemany executescript raw execute_sql mogrify read_sql read_sql_query "
+    "RawSQL query_raw fetch fetchrow fetchval"
 )
 _REQUESTERS = words(
     "urllib.request.urlopen urllib.request.urlretrieve urllib.request.Request urllib.urlopen "
@@ -187,6 +193,9 @@ _XML = words(
     "xml.dom.pulldom.parseString xmltodict.parse"
 )
 
+_SQL = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|REPLACE|WITH|TRUNCATE|GRANT)\b", re.I
+)
 _LDAP_SEARCHES = words("search search_s search_ext_s search_st search_ext")
 _XPATH_SEARCHES = words("xpath findall iterfind find findtext")
 _HEADER_SETTERS = words("add set add_header set_header send_header setdefault")
@@ -217,8 +226,8 @@ def _calls(module: Module) -> Places:
         if name in _CODE:
             yield CODE, first, call
         if name in _TEMPLATES or (method == "from_string" and receiver is not None):
-            yield CODE, first, call
-        if method in _STATEMENTS:
+            yield TEMPLATE, first, call
+        if method in _STATEMENTS or name == "sqlalchemy.text":
             yield SQL, first, call
         if name in _REQUESTERS:
             yield SSRF, first, call
@@ -295,9 +304,9 @@ def _stores(module: Module) -> Places:
         for target in node.targets:
             if not isinstance(target, ast.Subscript):
                 continue
-            last = module.name_of(target.value).rpartition(".")[2]
+            owner, _, last = module.name_of(target.value).rpartition(".")
             header = str(constant(target.slice)).lower()
-            if last == "headers" or (
+            if (last == "headers" and owner) or (
                 last in {"response", "resp"} and ("-" in header or header == "location")
             ):
                 yield (REDIRECT if header == "location" else HEADER), node.value, node
@@ -336,19 +345,41 @@ def injections(module: Module) -> Iterator[Hit]:
     for finder in finders:
         for sink, value, node in finder(module):
             taint = flow.of(value)
-            if taint is not None and _harms(sink, taint):
+            if taint is not None and _harms(module, sink, value, taint):
                 yield Hit(_graded(sink, taint), node)
 
 
-def _harms(sink: Sink, taint: Taint) -> bool:
+def _harms(module: Module, sink: Sink, value: ast.expr | None, taint: Taint) -> bool:
     if taint.level < sink.level or sink.kind in taint.clean:
         return False
     if sink is REDIRECT and taint.prefixed:
         # What leads is fixed: it stays on the host that is written there.
         return False
-    if sink is SQL:
+    if sink is COMMAND and taint.level == PARAMETER:
         return taint.built
+    if sink is SQL:
+        return taint.built and (taint.level > PARAMETER or _is_statement(module, value))
     return True
+
+
+def _is_statement(module: Module, value: ast.expr | None) -> bool:
+    """Tell whether a text, or what a name stands for, begins as an SQL statement does."""
+    sources = [value]
+    if isinstance(value, ast.Name):
+        scope = module.scope_of(value)
+        sources = [
+            node.value
+            for node in inside(getattr(scope, "body", []))
+            if isinstance(node, ast.Assign | ast.AugAssign)
+            and value.id
+            in names_in(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        ]
+    return any(
+        isinstance(one, ast.Constant) and isinstance(one.value, str) and _SQL.match(one.value)
+        for source in sources
+        if source is not None
+        for one in ast.walk(source)
+    )
 
 
 def _graded(sink: Sink, taint: Taint) -> Rule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -63,6 +64,7 @@ def finds(rule: Rule) -> Callable[[Finder], Finder]:
     """Add a function that yields the places at which one rule applies."""
 
     def add(finder: Finder) -> Finder:
+        @functools.wraps(finder)
         def run(module: Module) -> Iterable[Hit]:
             for found in finder(module):
                 if isinstance(found, At):

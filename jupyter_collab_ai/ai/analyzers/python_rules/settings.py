@@ -231,8 +231,6 @@ def world_writable(module: Module) -> Iterator[ast.AST]:
             # Another's right to write, or to run what was just made.
             if isinstance(mode, int) and (mode & 0o022 or mode & 0o007 == 0o005):
                 yield call
-        elif name == "os.umask" and constant(argument(call, 0)) == 0:
-            yield call
 
 
 @insecure(

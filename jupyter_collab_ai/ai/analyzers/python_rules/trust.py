@@ -181,7 +181,8 @@ def source_of(module: Module, node: ast.expr, function: ast.AST | None) -> Taint
         if node.attr in REQUEST_PARTS and is_request(owner):
             return Taint(REMOTE)
         if owner == "sys" and node.attr == "argv":
-            return Taint(TYPED)
+            # Whoever starts a program may name files to it; only commands and code are told.
+            return Taint(PARAMETER)
         if owner == "self":
             if node.attr in {"get_argument", "get_query_argument", "get_body_argument"}:
                 return Taint(REMOTE)
@@ -229,7 +230,8 @@ def parameter_taints(module: Module, function: Function) -> dict[str, Taint | No
         views = any(_VIEWS.search(base) for base in bases)
         remote = remote or (views and function.name in words("get post put delete patch"))
     spec = function.args
-    last = spec.args[len(spec.args) - len(spec.defaults) :]
+    plain = [*spec.posonlyargs, *spec.args]
+    last = plain[len(plain) - len(spec.defaults) :]
     defaults = {arg.arg: value for arg, value in zip(last, spec.defaults, strict=True)}
     taints: dict[str, Taint | None] = {}
     for arg in parameters(function):

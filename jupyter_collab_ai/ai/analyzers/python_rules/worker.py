@@ -90,10 +90,11 @@ def main() -> None:
     engine = load_rules()
     texts: list[str] = request["texts"]
     lines = [line for text in texts for line in text.split("\n")]
-    found = []
+    found: list[dict[str, Any]] = []
+    failed: list[str] = []
     for tree, before in trees(texts, notebook=request["notebook"]):
-        found += engine.apply(tree, lines, before, ends=ends, most=MOST_OF_A_RULE)
-    json.dump({"found": found, "complete": time.monotonic() <= ends}, sys.stdout)
+        found += engine.apply(tree, lines, before, ends=ends, most=MOST_OF_A_RULE, failed=failed)
+    json.dump({"found": found, "failed": failed}, sys.stdout)
 
 
 if __name__ == "__main__":
