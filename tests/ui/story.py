@@ -105,6 +105,7 @@ class Story:
         await self.view(owner, cleo)
         await self.debug(ben)
         await self.generate(owner, ben)
+        await self.look_back(owner)
         await self.change_roles(owner, ben)
         await self.survive(owner, ben)
         await self.use_the_notebook(owner, ben, cleo)
@@ -181,6 +182,17 @@ class Story:
         await comparison.get_by_role("button", name="Apply verified fix").click()
         await ben.sees('elif options.command == "sell"')
         await expect(comparison).to_have_count(0)
+
+    async def look_back(self, owner: Person) -> None:
+        """The owner looks who has changed what."""
+        await owner.press("history")
+        versions = owner.page.locator(".jp-CollabAI-version")
+        await expect(versions.filter(has_text="Ben").first).to_be_visible(timeout=PATIENCE)
+        await versions.filter(has_text="AI").first.click()
+        await expect(owner.page.locator(".cm-merge-b .cm-changedLine").first).to_be_visible()
+        await self.shoot("history", owner)
+        await owner.page.locator(".lm-TabBar-tab.jp-mod-current .lm-TabBar-tabCloseIcon").click()
+        await owner.is_at("inventory.py")
 
     # ------------------------------------------------------------ 4
 

@@ -88,7 +88,8 @@ async def test_a_cell_comes_back_with_its_id(people: People, lab: LabServer) -> 
         | {"execution_count": None}
         for n in range(3)
     ]
-    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     (lab.root / "n.ipynb").write_text(json.dumps(notebook))
     share(lab, "n.ipynb", "editor", None)
     owner = await people.come("owner")
