@@ -8,12 +8,32 @@ import time
 from collections import Counter
 from typing import Any
 
-from . import accumulators, bugs, conditions, hardening, injection, loops, recursion, settings
+from . import (
+    accumulators,
+    bugs,
+    conditions,
+    hardening,
+    injection,
+    loops,
+    performance,
+    recursion,
+    settings,
+)
 from .model import CHECKS, Hit
 from .module import Module
 
 #: The modules whose rules are applied; importing them adds their rules to the list.
-ROOMS = (accumulators, bugs, conditions, hardening, injection, loops, recursion, settings)
+ROOMS = (
+    accumulators,
+    bugs,
+    conditions,
+    hardening,
+    injection,
+    loops,
+    performance,
+    recursion,
+    settings,
+)
 
 
 def apply(

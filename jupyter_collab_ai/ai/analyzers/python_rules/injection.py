@@ -147,7 +147,7 @@ _EXECUTED = words("os.execl os.execv os.execlp os.execvp os.spawnl os.spawnv os.
 _CODE = words("eval exec compile builtins.eval builtins.exec code.interact")
 _STATEMENTS = words(
     "execute executemany executescript raw execute_sql mogrify read_sql read_sql_query "
-    "RawSQL query_raw fetch fetchrow fetchval"
+    "RawSQL query_raw fetchrow fetchval"
 )
 _REQUESTERS = words(
     "urllib.request.urlopen urllib.request.urlretrieve urllib.request.Request urllib.urlopen "

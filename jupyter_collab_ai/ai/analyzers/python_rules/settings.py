@@ -55,7 +55,7 @@ def _is_none(module: Module, node: ast.expr) -> bool:
 def old_tls(module: Module) -> Iterator[ast.AST]:
     for node in module.all(ast.Attribute):
         if re.match(
-            r"PROTOCOL_(SSLv\d+|TLSv1(_1)?)$|(SSLv2|SSLv3|TLSv1|TLSv1_1)_METHOD$", node.attr
+            r"PROTOCOL_(SSLv[23]|TLSv1(_1)?)$|(SSLv2|SSLv3|TLSv1|TLSv1_1)_METHOD$", node.attr
         ):
             yield node
     for call, name in module.calls:

@@ -1,0 +1,1 @@
+"""How much of what is wrong in public sets of faulty code the debugger finds."""

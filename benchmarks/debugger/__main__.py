@@ -1,0 +1,85 @@
+"""The command: ``python -m benchmarks.debugger FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.debugger.measure import Score, score
+from benchmarks.debugger.sets import Case, read
+from benchmarks.debugger.tools import TOOLS, Told
+
+_HEAD = (
+    "set",
+    "half or kind",
+    "tool",
+    "cases",
+    "flagged",
+    "gone when repaired",
+    "on the line",
+    "twins flagged",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print a table in Markdown."""
+    parser = argparse.ArgumentParser(prog="benchmarks.debugger", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the sets are, one folder each")
+    parser.add_argument("--tools", nargs="*", choices=TOOLS, default=list(TOOLS))
+    parser.add_argument("--sets", nargs="*", help="names of sets; all where none is named")
+    parser.add_argument("--kinds", action="store_true", help="a line for each kind of fault, too")
+    parser.add_argument("--quick", action="store_true", help="ten cases of each set only")
+    options = parser.parse_args(arguments)
+    cases = [one for one in read(options.folder) if not options.sets or one.set in options.sets]
+    if options.quick:
+        cases = [one for one in cases if one in [c for c in cases if c.set == one.set][:10]]
+    if not cases:
+        print(f"There is no set in {options.folder}; see benchmarks/README.md.", file=sys.stderr)
+        return 1
+    told = {tool: _ask(tool, cases) for tool in options.tools}
+    print("| " + " | ".join(_HEAD) + " |")
+    print("|" + " --- |" * len(_HEAD))
+    for (name, label), chosen in _groups(cases, kinds=options.kinds).items():
+        for tool, (faulty, fixed) in told.items():
+            total = score(
+                [cases[i] for i in chosen],
+                [faulty[i] for i in chosen],
+                [fixed[i] for i in chosen],
+            )
+            print(_row(name, label, tool, total))
+    return 0
+
+
+def _groups(cases: Sequence[Case], *, kinds: bool) -> dict[tuple[str, str], list[int]]:
+    """Return which cases each line of the table is about."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for name in dict.fromkeys(case.set for case in cases):
+        own = {case.kind for case in cases if case.set == name}
+        labels = ["all", "half a", "half b", *(sorted(own) if kinds and len(own) > 1 else ())]
+        for label in labels:
+            groups[name, label] = [
+                index
+                for index, case in enumerate(cases)
+                if case.set == name and label in {"all", f"half {case.half}", case.kind}
+            ]
+    return groups
+
+
+def _ask(tool: str, cases: list[Case]) -> tuple[list[list[Told]], list[list[Told]]]:
+    """Return what a tool says of all faulty texts, and of their twins."""
+    faulty = TOOLS[tool]([case.faulty for case in cases])
+    with_twin = [case for case in cases if case.fixed is not None]
+    answers = iter(TOOLS[tool]([case.fixed or "" for case in with_twin]) if with_twin else [])
+    return faulty, [next(answers) if case.fixed is not None else [] for case in cases]
+
+
+def _row(name: str, label: str, tool: str, total: Score) -> str:
+    twins = (total.removed, total.on_line, total.twins_flagged) if total.twins else ("–",) * 3
+    cells = (name, label, tool, total.cases, total.flagged, *twins)
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
