@@ -20,7 +20,7 @@ from tests.rooms.engine import until
 #: runs the tests does other things meanwhile, and client and server share one thread of it.
 WANTED = 0.1
 DEADLINE = 1.0
-ROUNDS = 3
+ROUNDS = 2
 
 _numbers = itertools.count(1)
 

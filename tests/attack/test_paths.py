@@ -223,7 +223,7 @@ def unharmed(root: Path) -> None:
 
 @pytest.mark.timeout(300)
 async def test_no_spelling_helps(live: Live) -> None:
-    print(f"\n{await try_all(live, 25)} requests with strange paths")
+    print(f"\n{await try_all(live, 12)} requests with strange paths")
 
 
 @pytest.mark.slow
