@@ -28,7 +28,10 @@ _BY_SUFFIX = {
     ".h": "c",
     ".cc": "cpp",
     ".cpp": "cpp",
+    ".cxx": "cpp",
     ".hpp": "cpp",
+    ".hh": "cpp",
+    ".hxx": "cpp",
     ".java": "java",
     ".go": "go",
     ".rs": "rust",
@@ -53,7 +56,14 @@ _BY_SUFFIX = {
     ".pl": "perl",
 }
 #: What kernels call themselves, where it is not the name used here.
-_ALIASES = {"ipython": PYTHON, "python3": PYTHON, "node": JAVASCRIPT, "c++": "cpp", "sh": "bash"}
+_ALIASES = {
+    "ipython": PYTHON,
+    "python3": PYTHON,
+    "node": JAVASCRIPT,
+    "c++": "cpp",
+    "sh": "bash",
+    "cpp11": "cpp",
+}
 
 
 def language_of_path(path: str) -> str:

@@ -50,7 +50,12 @@ class Processes:
         self._output_limit = output_limit
 
     async def run(
-        self, command: Sequence[str], *, stdin: bytes = b"", files: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        files: Mapping[str, str] | None = None,
+        name: str | None = None,
     ) -> Output:
         """Run ``command`` to its end and return what it wrote to standard output.
 
@@ -61,6 +66,7 @@ class Processes:
             command: The program and its arguments.
             stdin: What it reads.
             files: Names and contents of files that it finds in its folder.
+            name: What it is called in messages; by default, the name of the program.
 
         Raises:
             AnalyzerFailed: It can't be started, took too long or wrote too much.
@@ -68,13 +74,12 @@ class Processes:
         async with self._turn:
             folder = await asyncio.to_thread(_make_folder, files or {})
             try:
-                return await self._run(command, stdin, folder)
+                return await self._run(command, stdin, folder, name or Path(command[0]).name)
             finally:
                 # Also where the caller is cancelled at this very moment.
                 await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
-    async def _run(self, command: Sequence[str], stdin: bytes, folder: Path) -> Output:
-        name = Path(command[0]).name
+    async def _run(self, command: Sequence[str], stdin: bytes, folder: Path, name: str) -> Output:
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -92,7 +97,9 @@ class Processes:
                 _, stdout = await asyncio.gather(_feed(process, stdin), self._drain(process, name))
                 status = await process.wait()
         except TimeoutError:
-            raise AnalyzerFailed(f"{name} took more than {self._time_limit:g} s.") from None
+            raise AnalyzerFailed(
+                f"{name} took more than {self._time_limit:g} s; the text may be too long for it."
+            ) from None
         finally:
             await asyncio.shield(_kill(process))
         return Output(status, stdout)

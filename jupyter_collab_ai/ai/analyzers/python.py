@@ -89,6 +89,7 @@ class PythonSyntax:
         output = await self._processes.run(
             [sys.executable, "-I", "-S", "-B", str(Path(compile_worker.__file__))],
             stdin=json.dumps(request).encode(),
+            name="Python's parser",
         )
         try:
             answers = json.loads(output.stdout)

@@ -16,6 +16,7 @@ from jupyter_collab_ai.ai.analyzers.process import Processes
 from jupyter_collab_ai.ai.analyzers.python import PythonSyntax, Syntax
 from jupyter_collab_ai.ai.analyzers.python_rules.analyzer import PythonRules
 from jupyter_collab_ai.ai.analyzers.ruff import Ruff
+from jupyter_collab_ai.ai.analyzers.trees import Data, R, Sql, TreeSitter
 from jupyter_collab_ai.ai.findings import Category, Finding, Fix, in_order, merge, unique
 from jupyter_collab_ai.ai.locations import NoSuchPlace
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
@@ -60,10 +61,8 @@ class Analyzers:
         processes = processes or Processes()
         self._python = PythonSyntax(processes)
         own: list[Analyzer] = [
-            Ruff(processes),
-            PythonRules(processes),
-            Oxlint(processes),
-            JsonSyntax(),
+            *(Ruff(processes), PythonRules(processes), Oxlint(processes), JsonSyntax()),
+            *(TreeSitter(processes), Sql(processes), R(processes), Data(processes)),
         ]
         if deep:
             own.append(Bandit(processes))
@@ -107,7 +106,7 @@ class Analyzers:
         return Analysis(
             tuple(in_order(unique(found), snapshot.cell_ids)),
             tuple(ran),
-            not broken if checked else None,
+            False if broken else True if checked else None,
             tuple(failures),
             syntax.meaning if syntax else {},
             syntax.names if syntax else frozenset(),
