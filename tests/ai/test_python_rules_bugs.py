@@ -174,6 +174,33 @@ CASES = {
         body("if a == 0:", "    return b", "f(a - 1, b)"),
         body("if a == 0:", "    return b", "return f(a - 1, b)"),
     ),
+    "unreachable": (
+        3,
+        body("return a", "b.close()"),
+        body("b.close()", "return a"),
+        body("return", "yield"),
+    ),
+    "handler-never-reached": (
+        6,
+        body("try:", "    a()", "except Exception:", "    b(1)", "except ValueError:", "    b(2)"),
+        body("try:", "    a()", "except ValueError:", "    b(1)", "except Exception:", "    b(2)"),
+    ),
+    "not-awaited": (
+        4,
+        "async def g():\n    return 1\nasync def f():\n    g()",
+        "async def g():\n    return 1\nasync def f():\n    await g()",
+    ),
+    "slow-pattern": (
+        2,
+        "import re\np = re.compile('^(a+)+$')",
+        "import re\np = re.compile('^a+$')",
+    ),
+    "slashes-in-pattern": (2, "import re\np = '/^a$/'", "import re\np = '^a$'"),
+    "removed-from-python": (
+        2,
+        "import time\nx = time.clock()",
+        "import time\nx = time.perf_counter()",
+    ),
     "parameter-shadowed": (2, body("a = []", "return a"), body("c = []", "return a, c")),
 }
 

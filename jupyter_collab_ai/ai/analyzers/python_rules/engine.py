@@ -18,6 +18,7 @@ from . import (
     performance,
     recursion,
     settings,
+    statements,
 )
 from .model import CHECKS, Hit
 from .module import Module
@@ -33,6 +34,7 @@ ROOMS = (
     performance,
     recursion,
     settings,
+    statements,
 )
 
 

@@ -47,6 +47,9 @@ def string_built_in_loop(module: Module) -> Iterator[ast.AST]:
         }
         for node in inside(names.function.body):
             if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+                if isinstance(node.value, ast.Name | ast.Subscript | ast.Constant):
+                    # Letter by letter: those texts are short, and a name tells nothing.
+                    continue
                 target: ast.expr | None = node.target
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
                 left = node.value.left

@@ -1,0 +1,198 @@
+"""Statements that never run, or never do what they stand for."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import itertools
+import re
+from collections.abc import Iterator
+
+from .model import At, bug, insecure
+from .module import Module, constant, inside
+
+
+@bug(
+    "unreachable",
+    "This line is never reached",
+    "The statement before it always leaves the block — return, raise, break or continue — so for "
+    "no input does this line run. It stands too far to the right, or the line before is too many.",
+    severity="error",
+    confidence=0.9,
+    cwe="CWE-561",
+)
+def unreachable(module: Module) -> Iterator[ast.AST]:
+    for node in module.nodes:
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if not isinstance(block, list):
+                continue
+            for one, after in itertools.pairwise(block):
+                if not isinstance(one, ast.Return | ast.Raise | ast.Break | ast.Continue):
+                    continue
+                # `return; yield` makes a generator of a function that yields nothing, and
+                # `raise …; return` and `assert False` keep type checkers quiet.
+                quiet = isinstance(after, ast.Return | ast.Pass | ast.Break | ast.Assert) or (
+                    isinstance(after, ast.Expr)
+                    and isinstance(after.value, ast.Yield | ast.Constant | ast.YieldFrom)
+                )
+                if not quiet and isinstance(after, ast.stmt):
+                    yield after
+                break
+
+
+@bug(
+    "handler-never-reached",
+    "An earlier `except` catches this error already",
+    "Handlers are tried from above, and the first that fits wins. A wider one stands before this "
+    "one, so it never runs. Put the narrower exception first.",
+    severity="error",
+    confidence=0.95,
+    cwe="CWE-561",
+)
+def handler_never_reached(module: Module) -> Iterator[ast.AST]:
+    for node in module.nodes:
+        if not isinstance(node, ast.Try | ast.TryStar):
+            continue
+        before: list[type[BaseException]] = []
+        for handler in node.handlers:
+            kinds = _exceptions(handler.type)
+            if kinds and all(any(issubclass(one, wide) for wide in before) for one in kinds):
+                yield handler
+            before += kinds
+
+
+def _exceptions(node: ast.expr | None) -> list[type[BaseException]]:
+    """Return the built-in exceptions that an expression names; none where there are others."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    found: list[type[BaseException]] = []
+    for part in parts:
+        kind = getattr(builtins, part.id, None) if isinstance(part, ast.Name) else None
+        if not isinstance(kind, type) or not issubclass(kind, BaseException):
+            return []
+        found.append(kind)
+    return found
+
+
+@bug(
+    "not-awaited",
+    "The coroutine is made and never run",
+    "Calling an async function runs nothing: it makes a coroutine, which somebody has to await. "
+    "This line does nothing but warn. Write `await` before it.",
+    severity="error",
+    confidence=0.95,
+    cwe="CWE-252",
+)
+def not_awaited(module: Module) -> Iterator[ast.AST | At]:
+    top = {
+        one.name
+        for one in module.tree.body
+        if isinstance(one, ast.AsyncFunctionDef) and not one.decorator_list
+    }
+    others = {one.name for one in module.functions if isinstance(one, ast.FunctionDef)}
+    others |= {one.name for one in module.all(ast.ClassDef)}
+    others |= {
+        node.id
+        for node in module.all(ast.Name)
+        if isinstance(node.ctx, ast.Store) and node.id in top
+    }
+    for statement in module.all(ast.Expr):
+        call = statement.value
+        if not isinstance(call, ast.Call):
+            continue
+        name = module.name_of(call.func)
+        if name in {"asyncio.sleep", "asyncio.wait", "asyncio.wait_for"} or name in top - others:
+            yield call
+        elif name.startswith("self.") and name.count(".") == 1:
+            owner = next((a for a in module.ancestors(call) if isinstance(a, ast.ClassDef)), None)
+            if owner is not None and any(
+                isinstance(one, ast.AsyncFunctionDef)
+                and one.name == name[5:]
+                and not one.decorator_list
+                for one in owner.body
+            ):
+                yield call
+
+
+_QUANTIFIED = r"(?:[^()\\\[\]|]|\\.|\[[^\]]*\])"
+_NESTED = re.compile(
+    rf"\((?:\?:|\?P<\w+>)?(?:\\[wdsWDS]|\[[^\]]*\]|\.|{_QUANTIFIED})[+*]\)(?:[+*]|\{{\d+,\d*\}})"
+)
+
+
+@insecure(
+    "slow-pattern",
+    "CWE-1333",
+    "The pattern can take for ever on some texts",
+    "A repeated group that repeats by itself, as in (a+)+, can match the same text in a huge "
+    "number of ways. Where the whole does not match, all are tried: thirty characters such as "
+    "`aaaa…!` keep the program busy for minutes. Remove one of the two repetitions.",
+    confidence=0.75,
+)
+def slow_pattern(module: Module) -> Iterator[ast.AST]:
+    for call, name in module.calls:
+        if name.startswith("re.") and call.args:
+            text = constant(call.args[0])
+            if isinstance(call.args[0], ast.Name):
+                scope = module.scope_of(call)
+                texts = [
+                    constant(node.value)
+                    for node in inside(getattr(scope, "body", []))
+                    if isinstance(node, ast.Assign)
+                    and isinstance(node.targets[0], ast.Name)
+                    and node.targets[0].id == call.args[0].id
+                ]
+                text = texts[0] if len(texts) == 1 else None
+            if isinstance(text, str) and len(text) < 2000 and _NESTED.search(text):
+                yield call
+
+
+@bug(
+    "slashes-in-pattern",
+    "The slashes and anchors of another language stand in the pattern",
+    "In Python a pattern has no slashes around it: `/^a$/` asks for a slash before the beginning "
+    "of the text, so it matches nothing, whatever the input. Remove the slashes.",
+    severity="error",
+    confidence=0.95,
+    cwe="CWE-185",
+)
+def slashes_in_pattern(module: Module) -> Iterator[ast.AST]:
+    for text in module.all(ast.Constant):
+        if isinstance(text.value, str) and re.fullmatch(r"/\^.*\$/\w*", text.value):
+            if "re" in module.imports:
+                yield text
+
+
+@bug(
+    "removed-from-python",
+    "This function no longer exists",
+    "It was removed from Python, so the line raises AttributeError whenever it runs. Use the "
+    "function that took its place: time.perf_counter() for time.clock(), for instance.",
+    severity="error",
+    confidence=0.95,
+    cwe="CWE-477",
+)
+def removed_from_python(module: Module) -> Iterator[ast.AST]:
+    gone = {
+        "time.clock",
+        "platform.linux_distribution",
+        "platform.dist",
+        "inspect.getargspec",
+        "collections.Mapping",
+        "collections.Iterable",
+        "collections.Callable",
+        "collections.MutableMapping",
+        "cgi.escape",
+        "fractions.gcd",
+        "base64.decodestring",
+        "base64.encodestring",
+        "os.getcwdu",
+        "string.maketrans",
+        "string.join",
+        "asyncio.async",
+        "math.product",
+    }
+    for call, name in module.calls:
+        if name in gone and name.partition(".")[0] in module.imports.values():
+            if not any(isinstance(one, ast.Try | ast.If) for one in module.ancestors(call)):
+                yield call
