@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from jupyter_collab_ai.ai.model import Message, Usage
+from jupyter_collab_ai.ai.model import Message, Usage, estimate_tokens
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import BudgetExceeded, CollabError
 from jupyter_collab_ai.ids import SessionId, UserId, new_id
@@ -31,8 +31,6 @@ from jupyter_collab_ai.storage.tables import ai_reservations, ai_usage, users
 
 log = logging.getLogger(__name__)
 
-#: Characters that make a token, more or less, in code.
-CHARACTERS = 3.5
 #: The part of the longest answer that is set aside for one: most are much shorter.
 LIKELY = 0.25
 #: Seconds after which what a server that died has set aside counts no more.
@@ -145,11 +143,6 @@ def exceeded(terms: Terms, spent: Mapping[Of, Amount], more: Amount) -> Of | Non
     return None
 
 
-def estimate(characters: int) -> int:
-    """Return about how many tokens some code has."""
-    return math.ceil(characters / CHARACTERS)
-
-
 # ---------------------------------------------------------------- who pays
 
 
@@ -196,7 +189,9 @@ class Bill:
     @property
     def usage(self) -> Usage:
         """What it came to: as counted, else as estimated."""
-        return self._counted or Usage(self._prompt_tokens, estimate(self._characters))
+        return self._counted or Usage(
+            self._prompt_tokens, estimate_tokens(self._characters), estimated=True
+        )
 
 
 class Meter:
@@ -216,7 +211,7 @@ class Meter:
             BudgetExceeded: There is not enough left of a budget.
         """
         payer = _payer.get()
-        bill = Bill(estimate(sum(len(one["content"]) for one in messages)))
+        bill = Bill(estimate_tokens(sum(len(one["content"]) for one in messages)))
         if payer is None:
             yield bill
             return

@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient, Timeout
@@ -38,6 +40,16 @@ LIST_DEADLINE = 10.0
 LIST_KEPT = 60.0
 #: Characters of an answer beyond which it is given up.
 MOST_CHARACTERS = 400_000
+#: Characters that make a token, more or less, in code.
+CHARACTERS = 3.5
+#: Seconds before a busy or broken server is tried again, by chance up to half as long more, and
+#: the longest that it may ask us to wait.
+PAUSE = 0.5
+LONGEST_PAUSE = 20.0
+#: Questions that are asked at the same time, unless a server turns out to take only one.
+MOST_AT_ONCE = 8
+#: What servers call the good end of an answer.
+_ENDS = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 #: Times that one question is put otherwise because the server refused a parameter.
 MOST_DIALECTS = 6
 
@@ -75,23 +87,32 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens, as the server counted them."""
+    """Tokens, as the server counted them, or about as many as there were."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    #: Whether some of it was not counted.
+    estimated: bool = False
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.estimated or other.estimated,
         )
 
-    def as_json(self) -> dict[str, int]:
+    def as_json(self) -> dict[str, Any]:
         """Return it as the contract has it."""
-        return {
+        data: dict[str, Any] = {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
         }
+        return {**data, "estimated": True} if self.estimated else data
+
+
+def estimate_tokens(characters: int) -> int:
+    """Return about how many tokens some code has."""
+    return math.ceil(characters / CHARACTERS)
 
 
 @dataclass(frozen=True)
@@ -100,8 +121,7 @@ class Answer:
 
     text: str
     model: str
-    #: None where the server does not count.
-    usage: Usage | None
+    usage: Usage
     #: What was kept back of the question, and stands in the text again.
     masks: Masks = field(default_factory=lambda: Masks({}))
 
@@ -167,7 +187,7 @@ class Bill(Protocol):
         """Note a piece of the answer."""
 
     def counted(self, usage: Usage | None) -> None:
-        """Note what the server has counted; None where it does not."""
+        """Note what the server has counted, or None where it does not."""
 
 
 class Meter(Protocol):
@@ -216,6 +236,9 @@ class Model:
         self._client: AsyncOpenAI | None = None
         self._dialects: dict[str, Dialect] = {}
         self._listed: tuple[float, list[str]] | None = None
+        #: Questions that were begun, to see whether one has come into another.
+        self._begun = 0
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     @property
     def configured(self) -> bool:
@@ -334,18 +357,29 @@ class Model:
         form: JsonForm | None,
         on_delta: Callable[[str], None] | None,
     ) -> Answer:
-        async with self._translated(self._deadline):
+        async with self._turns, self._translated(self._deadline):
             name = await self.name()
             if self._meter is None:
                 return await self._try(name, messages, max_tokens, form, on_delta)
             async with self._meter.call(name, messages, max_tokens) as bill:
+                silent = True
 
                 def hear(piece: str) -> None:
+                    nonlocal silent
+                    silent = False
                     bill.heard(piece)
                     if on_delta is not None:
                         on_delta(piece)
 
-                answer = await self._try(name, messages, max_tokens, form, hear)
+                try:
+                    answer = await self._try(name, messages, max_tokens, form, hear)
+                except openai.APITimeoutError:
+                    raise  # it may have been worked on all the time
+                except (openai.APIStatusError, openai.APIConnectionError) as error:
+                    # Who refuses has done nothing; who fails may have.
+                    if silent and getattr(error, "status_code", 0) < 500:
+                        bill.counted(Usage())
+                    raise
                 bill.counted(answer.usage)
                 return answer
 
@@ -357,20 +391,39 @@ class Model:
         form: JsonForm | None,
         on_delta: Callable[[str], None] | None,
     ) -> Answer:
-        """Ask in one way after the other, until the server takes one."""
-        for _ in range(MOST_DIALECTS):
+        """Ask in one way after the other, until the server takes one.
+
+        A server that is busy or out of order is asked again, after the time that it names; one
+        that has begun to answer is not.
+        """
+        asked = sum(len(one["content"]) for one in messages)
+        failures = 0
+        for _ in range(MOST_DIALECTS + self._max_retries):
             dialect = self._dialects.get(name) or self._first_dialect()
             request = _request(name, messages, max_tokens, form, dialect)
+            self._begun += 1
             try:
                 stream = await self._connected().chat.completions.create(**request)
-                return await self._read(stream, name, on_delta)
+            except openai.APITimeoutError:
+                raise
             except openai.APIStatusError as error:
-                if error.status_code not in (400, 404, 422, 500):
+                other = None
+                if error.status_code in (400, 404, 422, 500):
+                    other = dialect.without(_words(error), json_asked=form is not None)
+                if other is not None:
+                    self._dialects[name] = other
+                    continue
+                pause = _pause(error, failures)
+                if failures >= self._max_retries or pause is None:
                     raise
-                other = dialect.without(_words(error), json_asked=form is not None)
-                if other is None:
+            except openai.APIConnectionError:
+                pause = _pause(None, failures)
+                if failures >= self._max_retries or pause is None:
                     raise
-                self._dialects[name] = other
+            else:
+                return await self._read(stream, name, on_delta, asked)
+            failures += 1
+            await asyncio.sleep(pause)
         raise ModelFailed(
             f"The AI server at {self.settings.host} refuses every way in which it is asked."
         )
@@ -380,11 +433,18 @@ class Model:
     def _connected(self) -> AsyncOpenAI:
         if self._client is None:
             settings = self.settings
+            url = urlsplit(settings.url)
+            query = dict(parse_qsl(url.query))
+            key = settings.api_key or "none"
             self._client = AsyncOpenAI(
                 # Both are given, or the library would read the environment behind our back.
-                api_key=settings.api_key or "none",
-                base_url=settings.url,
-                max_retries=self._max_retries,
+                api_key=key,
+                base_url=url._replace(query="", fragment="").geturl(),
+                default_query=query or None,
+                # Azure's older addresses name a version, and want the key in a header of its own.
+                default_headers={"api-key": key} if "api-version" in query else None,
+                # It would try again also where the quota is used up, and without an end to it.
+                max_retries=0,
                 timeout=Timeout(self._silence, connect=min(CONNECT, self._silence)),
                 # A redirect would carry the key and the document to somebody else.
                 http_client=DefaultAsyncHttpxClient(follow_redirects=False),
@@ -414,14 +474,16 @@ class Model:
         stream: AsyncStream[ChatCompletionChunk],
         name: str,
         on_delta: Callable[[str], None] | None,
+        asked: int,
     ) -> Answer:
+        begun = self._begun
         if not isinstance(stream, AsyncStream):
             raise ModelFailed(self._strange())
         async with stream:
             kind = stream.response.headers.get("content-type", "").split(";")[0].strip().lower()
             if kind == "application/json":
                 # Some servers answer all at once, whatever they are asked.
-                return self._whole(await stream.response.aread(), name, on_delta)
+                return self._whole(await stream.response.aread(), name, on_delta, asked)
             if kind != "text/event-stream":
                 raise ModelFailed(self._strange())
             pieces: list[str] = []
@@ -443,9 +505,14 @@ class Model:
                         if on_delta is not None:
                             on_delta(piece)
                     reason = choice.finish_reason or reason
-        return self._ended("".join(pieces), name, usage, reason)
+        if reason is None and self._begun != begun:
+            # It was cut when we asked for something else: the server takes one at a time.
+            self._turns = asyncio.Semaphore(1)
+        return self._ended("".join(pieces), name, usage, reason, asked)
 
-    def _whole(self, body: bytes, name: str, on_delta: Callable[[str], None] | None) -> Answer:
+    def _whole(
+        self, body: bytes, name: str, on_delta: Callable[[str], None] | None, asked: int
+    ) -> Answer:
         try:
             data = json.loads(body)
             choice = data["choices"][0]
@@ -455,12 +522,14 @@ class Model:
             raise ModelFailed(self._strange()) from None
         if not isinstance(text, str):
             raise ModelFailed(self._strange())
-        answer = self._ended(text, name, _usage(data.get("usage")), reason)
+        answer = self._ended(text, name, _usage(data.get("usage")), reason, asked)
         if on_delta is not None:
             on_delta(text)
         return answer
 
-    def _ended(self, text: str, name: str, usage: Usage | None, reason: object) -> Answer:
+    def _ended(
+        self, text: str, name: str, usage: Usage | None, reason: object, asked: int
+    ) -> Answer:
         host = self.settings.host
         if reason == "length":
             raise AnswerCut(
@@ -469,10 +538,12 @@ class Model:
             )
         if reason == "content_filter":
             raise ModelFailed(f"The AI server at {host} refuses to answer this.")
-        if reason != "stop":
+        if reason not in _ENDS:
             raise ModelFailed(f"The answer of the AI server at {host} broke off; try again.")
         if not text.strip():
             raise ModelFailed(f"The model at {host} answered nothing; try again.")
+        if usage is None:
+            usage = Usage(estimate_tokens(asked), estimate_tokens(len(text)), estimated=True)
         return Answer(text, name, usage)
 
     # ------------------------------------------------------------ what goes wrong
@@ -541,7 +612,7 @@ class Model:
                 "administrator can check COLLAB_AI_MODEL and OPENAI_BASE_URL."
             )
         if status == 429:
-            if "quota" in words or "billing" in words:
+            if _is_quota(words):
                 return f"The account at {host} has used up its quota."
             return f"The AI server at {host} is too busy; try again in a moment."
         if status == 413 or (status == 400 and "context" in words):
@@ -561,6 +632,28 @@ class Model:
             text = text.replace(self.settings.api_key, "…")
         text = text[:200].rstrip(".")
         return f"“{text}”."
+
+
+def _pause(error: openai.APIStatusError | None, failures: int) -> float | None:
+    """Return how long to wait before the next attempt; None where it would be of no use."""
+    pause: float = PAUSE * 2.0**failures * (1 + random.random() / 2)  # noqa: S311 (nobody has to guess it)
+    if error is None:
+        return pause
+    if error.status_code not in (408, 409, 429) and error.status_code < 500:
+        return None
+    if error.status_code == 429 and _is_quota(_words(error)):
+        return None
+    try:
+        wanted = float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        return pause
+    if not 0 <= wanted <= LONGEST_PAUSE:
+        return None
+    return max(pause, wanted)
+
+
+def _is_quota(words: str) -> bool:
+    return "quota" in words or "billing" in words
 
 
 def _words(error: openai.APIStatusError) -> str:
@@ -606,4 +699,6 @@ def _usage(usage: Any) -> Usage | None:
         value = usage.get(key) if isinstance(usage, Mapping) else getattr(usage, key, 0)
         return value if isinstance(value, int) and value >= 0 else 0
 
-    return Usage(number("prompt_tokens"), number("completion_tokens"))
+    counted = Usage(number("prompt_tokens"), number("completion_tokens"))
+    # A question is never nothing: some servers send the form and do not fill it in.
+    return counted if counted.prompt_tokens or counted.completion_tokens else None

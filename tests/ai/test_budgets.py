@@ -18,12 +18,11 @@ from jupyter_collab_ai.ai.budgets import (
     Of,
     Payer,
     Terms,
-    estimate,
     exceeded,
     paid_by,
     usage_of,
 )
-from jupyter_collab_ai.ai.model import Model, ModelSettings, Usage
+from jupyter_collab_ai.ai.model import Model, ModelSettings, Usage, estimate_tokens
 from jupyter_collab_ai.errors import BudgetExceeded, ModelFailed
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.storage.database import Database
@@ -210,7 +209,17 @@ async def test_what_is_not_counted_is_estimated(
     fake.reply(say.says("y" * 70, usage=None))
     desk = office()
     payer = await desk.ask()
-    assert payer.usage == Usage(estimate(350), estimate(70))
+    assert payer.usage == Usage(estimate_tokens(350), estimate_tokens(70), estimated=True)
+
+
+async def test_a_question_that_is_refused_costs_nothing(
+    office: Callable[..., Office], fake: FakeModel
+) -> None:
+    fake.reply(say.refuses(401))
+    desk = office({"user": {"tokens": 10_000}})
+    with pytest.raises(ModelFailed):
+        await desk.ask()
+    assert all(used["prompt_tokens"] == 0 for used in await desk.used())
 
 
 async def test_a_question_that_fails_costs_what_was_asked(
@@ -221,7 +230,7 @@ async def test_a_question_that_fails_costs_what_was_asked(
     with pytest.raises(ModelFailed):
         await desk.ask()
     (used,) = await desk.used()
-    assert used["prompt_tokens"] == estimate(350)
+    assert used["prompt_tokens"] == estimate_tokens(350)
 
 
 async def test_a_question_that_is_cancelled_is_paid(
@@ -235,7 +244,7 @@ async def test_a_question_that_is_cancelled_is_paid(
     with pytest.raises(asyncio.CancelledError):
         await task
     (used,) = await desk.used()
-    assert used["prompt_tokens"] == estimate(350)
+    assert used["prompt_tokens"] == estimate_tokens(350)
     fake.reply(say.says("fine"))
     for _ in range(3):
         await desk.ask()

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
-from jupyter_collab_ai.ai.model import AnswerCut, JsonForm, Model, ModelSettings, Usage
+from jupyter_collab_ai.ai.model import (
+    AnswerCut,
+    JsonForm,
+    Model,
+    ModelSettings,
+    Usage,
+    _pause,
+    estimate_tokens,
+)
 from jupyter_collab_ai.errors import ModelFailed, ModelNotConfigured, ModelTimeout
 from tests.support import fake_model as say
 from tests.support.fake_model import NAME, FakeModel
@@ -71,9 +80,15 @@ async def test_a_server_that_does_not_stream_or_count(fake, model):
     fake.reply(say.says_at_once("all at once"))
     pieces = []
     answer = await model.ask(ASK, max_tokens=50, on_delta=pieces.append)
-    assert (answer.text, pieces, answer.usage) == ("all at once", ["all at once"], None)
-    fake.reply(say.says("x", usage=None))
-    assert (await model.ask(ASK, max_tokens=50)).usage is None
+    assert (answer.text, pieces) == ("all at once", ["all at once"])
+    estimated = Usage(estimate_tokens(len("Hello 🦉")), estimate_tokens(11), estimated=True)
+    assert answer.usage == estimated
+    assert answer.usage.as_json()["estimated"] is True
+    assert (answer.usage + Usage(1, 1)).estimated
+    for counted in (None, (0, 0)):
+        fake.reply(say.says("x" * 11, usage=counted))
+        assert (await model.ask(ASK, max_tokens=50)).usage == estimated
+    assert "estimated" not in Usage(1, 2).as_json()
 
 
 @pytest.mark.parametrize(
@@ -175,6 +190,109 @@ async def test_a_server_that_is_busy_is_tried_once_more(fake):
     assert (await model.ask(ASK, max_tokens=50)).text == "now"
     assert len(fake.seen) == 2
     await model.close()
+
+
+async def test_a_server_is_given_the_time_that_it_asks_for(fake):
+    model = Model(ModelSettings(KEY, fake.url, "m"))
+
+    def busy(after: str):
+        async def reply(chat):
+            chat.set_header("Retry-After", after)
+            await say.refuses(429, "slow down")(chat)
+
+        return reply
+
+    fake.reply(busy("1"), say.says("now"))
+    begun = time.monotonic()
+    assert (await model.ask(ASK, max_tokens=50)).text == "now"
+    assert time.monotonic() - begun >= 1
+    # Nobody waits for an hour, nor tries in vain.
+    fake.reply(busy("3600"))
+    with pytest.raises(ModelFailed, match="too busy"):
+        await model.ask(ASK, max_tokens=50)
+    assert len(fake.seen) == 3
+    await model.close()
+
+
+async def test_a_quota_that_is_used_up_is_not_tried_again(fake):
+    model = Model(ModelSettings(KEY, fake.url, "m"))
+    fake.reply(say.refuses(429, "q", code="insufficient_quota"))
+    with pytest.raises(ModelFailed, match="quota"):
+        await model.ask(ASK, max_tokens=50)
+    assert len(fake.seen) == 1
+    await model.close()
+
+
+def test_pauses_grow_and_differ():
+    first = {_pause(None, 0) for _ in range(50)}
+    assert len(first) > 10
+    assert 0.5 <= min(first) <= max(first) <= 0.75
+    assert min(_pause(None, 2) for _ in range(50)) >= 2
+
+
+async def test_a_server_that_takes_one_at_a_time_is_asked_so(fake, model):
+    """llama_cpp.server cuts a stream when something else is asked."""
+    gate = asyncio.Event()
+
+    async def cut(chat):
+        await chat.begin()
+        await chat.send("half")
+        await gate.wait()
+        chat.finish()
+
+    fake.reply(cut, say.says("other"), say.says("and on"))
+    one = asyncio.create_task(model.ask(ASK, max_tokens=5))
+    await fake.asked(1)
+    assert (await model.ask(ASK, max_tokens=5)).text == "other"
+    gate.set()
+    with pytest.raises(ModelFailed, match="broke off"):
+        await one
+    inside, most = 0, 0
+
+    async def counts(chat):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await say.drips("abc", 0.02)(chat)
+        inside -= 1
+
+    fake.reply(counts)
+    await asyncio.gather(*(model.ask(ASK, max_tokens=5) for _ in range(3)))
+    assert most == 1
+
+
+@pytest.mark.parametrize("reason", ["stop", "eos", "eos_token", "end_turn"])
+async def test_all_names_of_a_good_end(fake, model, reason):
+    fake.reply(say.says("x", reason=reason))
+    assert (await model.ask(ASK, max_tokens=5)).text == "x"
+
+
+async def test_azures_addresses(fake):
+    seen = []
+
+    async def reply(chat):
+        seen.append((chat.request.query, chat.request.headers.get("api-key")))
+        await say.says("x")(chat)
+
+    fake.reply(reply)
+    model = Model(ModelSettings(KEY, f"{fake.url}?api-version=2024-10-21", "m"), max_retries=0)
+    assert (await model.ask(ASK, max_tokens=5)).text == "x"
+    assert seen == [("api-version=2024-10-21", KEY)]
+    await model.close()
+
+
+async def test_reasoning_is_no_part_of_the_answer(fake, model):
+    async def reply(chat):
+        await chat.begin()
+        await chat.frame(
+            {"index": 0, "delta": {"reasoning_content": "hm"}, "finish_reason": None},
+        )
+        await chat.frame({"index": 0, "delta": {"content": None}, "finish_reason": None})
+        await chat.send("x")
+        await chat.end()
+
+    fake.reply(reply)
+    assert (await model.ask(ASK, max_tokens=5)).text == "x"
 
 
 async def test_what_a_server_does_not_know_is_learned_once(fake, model):
