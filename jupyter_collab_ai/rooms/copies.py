@@ -13,6 +13,7 @@ from jupyter_collab_ai.rooms.content import build
 from jupyter_collab_ai.rooms.gate import LogState, server_client_id
 from jupyter_collab_ai.rooms.log import Known
 from jupyter_collab_ai.rooms.panics import without_panics
+from jupyter_collab_ai.rooms.watching import watched
 from jupyter_collab_ai.rooms.yupdate import IdRanges
 
 T = TypeVar("T")
@@ -30,8 +31,7 @@ def change_copy(
     """Make a change on a copy; return it as an update, None where nothing changed."""
     doc = build([state], client_id)
     updates: list[bytes] = []
-    doc.observe(lambda event: updates.append(event.update))
-    with doc.transaction():
+    with watched(doc, lambda event: updates.append(event.update)), doc.transaction():
         result = change(doc)
     return (merged(updates) if updates else None), result
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,6 +65,7 @@ class Projection:
         *,
         on_saved: Callable[[bool, str | None], None],
         on_gone: Callable[[], None],
+        on_conflict: Callable[[Content, int], Awaitable[None]],
         save_after: float = SAVE_AFTER,
         poll: float = POLL,
     ) -> None:
@@ -77,6 +78,8 @@ class Projection:
             update_log: From where the state at the last save is read.
             on_saved: Told after each save whether it worked, and if not why not.
             on_gone: Called when the file is gone for good.
+            on_conflict: Given what the file held and in how many places people had changed the
+                same, before it is written over.
             save_after: Seconds from a change until it is saved.
             poll: Seconds between two looks at the file.
         """
@@ -86,6 +89,7 @@ class Projection:
         self._log = update_log
         self._on_saved = on_saved
         self._on_gone = on_gone
+        self._on_conflict = on_conflict
         self._save_after = save_after
         self._poll = poll
         self._stamp: Stamp | None = None
@@ -341,6 +345,9 @@ class Projection:
             return merge_into(room.kind, doc, None if base is None else build(base), content)
 
         conflicts = await room.merge(change, origin=Origin.DISK)
+        if conflicts:
+            # Where it can't be kept now, the file is not written, and it is merged once more.
+            await self._on_conflict(content, conflicts)
         self._merged = content
         if conflicts:
             log.warning(

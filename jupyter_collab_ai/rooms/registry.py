@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from typing import Any
 
 from pycrdt import Doc
@@ -14,6 +15,7 @@ from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFou
 from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.compaction import COMPACT_AFTER, Compactor
+from jupyter_collab_ai.rooms.conflicts import Conflicts
 from jupyter_collab_ai.rooms.connection import Connection
 from jupyter_collab_ai.rooms.content import build, first_update
 from jupyter_collab_ai.rooms.copies import log_state_of, new_client_id
@@ -33,6 +35,7 @@ from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.ports import Events, Rights
 from jupyter_collab_ai.rooms.projection import Projection
 from jupyter_collab_ai.rooms.room import LiveRoom
+from jupyter_collab_ai.rooms.versions import Versions
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.web import metrics
 
@@ -85,6 +88,7 @@ class Rooms:
         self.documents = Documents(database)
         self.log = UpdateLog(database)
         self.compactor = compactor or Compactor(database)
+        self.versions = Versions(database)
         self._database = database
         self._files = files
         self._rights = rights
@@ -287,6 +291,13 @@ class Rooms:
             self._rights,
             on_failure=self._failed,
         )
+        conflicts = Conflicts(
+            room,
+            self.versions,
+            lambda conflict: self._tell(
+                room, "saved", {"path": room.path, "saved": True, "conflict": conflict}
+            ),
+        )
         projection = Projection(
             room,
             self._files,
@@ -294,9 +305,10 @@ class Rooms:
             self.log,
             on_saved=lambda saved, why: self._tell_saved(room, saved, why),
             on_gone=lambda: self._spawn(self._gone(room)),
+            on_conflict=conflicts.keep,
         )
         room.when_in_trouble(lambda why: self._tell_saved(room, why is None, why))
-        room.on_presence = self._tell_presence
+        room.on_presence = partial(self._presence, conflicts)
         room.start()
         try:
             await projection.start(disk)
@@ -426,6 +438,11 @@ class Rooms:
         if why is not None:
             data["message"] = why
         self._tell(room, "saved", data)
+
+    def _presence(self, conflicts: Conflicts, connection: Connection, arrived: bool) -> None:
+        if arrived:
+            conflicts.greet(connection)
+        self._tell_presence(connection, arrived)
 
     def _tell_presence(self, connection: Connection, arrived: bool) -> None:
         session_id = connection.right.session_id

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from pycrdt import Array, Doc, Map, Text, TransactionEvent
+from pycrdt import Array, Doc, Map, Subscription, Text, TransactionEvent
 
 from jupyter_collab_ai.errors import DatabaseUnavailable, StaleDocument
 from jupyter_collab_ai.ids import SessionId, UserId
@@ -141,7 +141,8 @@ class LiveRoom:
         self._watched: list[Any] = []
         #: What writers are told who join while all are to hold still; see ``freezing``.
         self.freezes: list[Frame] = []
-        doc.observe(self._observe)
+        #: What holds the document that holds it, and has to be let go of at the end.
+        self._subscriptions: list[tuple[Any, Subscription]] = [(doc, doc.observe(self._observe))]
         self._watch_content()
 
     def when_in_trouble(self, told: Callable[[str | None], None]) -> None:
@@ -358,6 +359,9 @@ class LiveRoom:
         self.end_connections(ending)
         self.presence.close()
         self._advanced.set()
+        while self._subscriptions:
+            observed, subscription = self._subscriptions.pop()
+            observed.unobserve(subscription)
 
     async def _run(self) -> None:
         items: list[Item] = []
@@ -719,10 +723,11 @@ class LiveRoom:
         if self.kind is Kind.NOTEBOOK:
             self._watched = [self.doc.get("cells", type=Array), self.doc.get("meta", type=Map)]
             for part in self._watched:
-                part.observe_deep(self._content_changed)
+                self._subscriptions.append((part, part.observe_deep(self._content_changed)))
         else:
             self._watched = [self.doc.get("source", type=Text)]
-            self._watched[0].observe(self._content_changed)
+            source = self._watched[0]
+            self._subscriptions.append((source, source.observe(self._content_changed)))
 
     def _content_changed(self, _event: object) -> None:
         if self.changed_at is None:

@@ -27,6 +27,7 @@ from jupyter_collab_ai.rooms.log import Fence, LogGone, NotKept, Origin, UpdateL
 from jupyter_collab_ai.rooms.panics import without_panics
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
+from jupyter_collab_ai.rooms.watching import watched
 from jupyter_collab_ai.rooms.yupdate import IdRanges, decode_state_vector
 
 T = TypeVar("T")
@@ -127,8 +128,8 @@ class SharedView:
         """
         copy = self._copy()
         deleted: list[bytes] = []
-        copy._doc.observe(lambda event: deleted.append(event.delete_set))
-        del copy._text(cell_id)[start:end]
+        with watched(copy._doc, lambda event: deleted.append(event.delete_set)):  # type: ignore[attr-defined]
+            del copy._text(cell_id)[start:end]
         (found,) = IdRanges.decode(deleted[0])
         return found
 
@@ -378,8 +379,9 @@ def undo_update(
     if client_id in decode_state_vector(doc.get_state()):
         return None
     taken: list[bytes] = []
-    doc.observe(lambda event: taken.append(event.update))
-    if not manager.can_undo() or not manager.undo() or not taken:
+    with watched(doc, lambda event: taken.append(event.update)):
+        undone = manager.can_undo() and manager.undo()
+    if not undone or not taken:
         return None
     return merge_updates(*taken)
 

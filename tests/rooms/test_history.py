@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import tracemalloc
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from pycrdt import Array, Doc, Map, Text
 from sqlalchemy import select
 
 from jupyter_collab_ai.errors import Locked, NotFound, RoleRequired, StaleDocument
+from jupyter_collab_ai.rooms.content import make_cell
 from jupyter_collab_ai.rooms.log import Origin
+from jupyter_collab_ai.rooms.ystore import Backing, LogYStore
 from jupyter_collab_ai.storage.tables import activity
 from tests.rooms.engine import SESSION, VIEWER, Client, House, person, until
 from tests.rooms.past import Desk, names
@@ -280,8 +286,6 @@ async def test_what_an_ai_wrote_is_marked(house: House) -> None:
 
 
 def _insert(doc: Any, at: int, text: str) -> None:
-    from pycrdt import Text
-
     doc.get("source", type=Text).insert(at, text)
 
 
@@ -404,3 +408,270 @@ async def test_who_does_not_answer_is_waited_for_less_than_a_second(house: House
     await desk.restore(first["version"], by="bob")
     assert 0.5 < loop.time() - begun < 5
     await until(lambda: str(clients["alice"].text) == "one\n")
+
+
+# ---------------------------------------------------------------- the disk
+
+
+async def test_what_the_file_held_in_a_conflict_is_kept_and_people_are_told(house: House) -> None:
+    house.write("a.py", "one\ntwo\nthree\n")
+    desk = Desk(house)
+    alice = await house.client("alice", "a.py")
+    bob = await house.client("bob", "a.py", VIEWER)
+    await saved(house)
+    # Both before the next save.
+    with alice.doc.transaction():
+        del alice.text[4:7]
+        alice.text.insert(4, "ALICE")
+    await alice.flush()
+    house.write("a.py", "one\nDISK\nthree\nfour\n")
+    for client in (alice, bob):
+        await until(lambda c=client: [o for o in c.raw if o["type"] == "conflict"], within=20)
+    (told,) = [one for one in alice.raw if one["type"] == "conflict"]
+    assert told["places"] == 1 and told["path"] == "a.py"
+    await until(lambda: "four" in str(alice.text))
+    assert str(alice.text) == "one\nALICE\nthree\nfour\n"
+    assert await desk.content(told["version"]) == "one\nDISK\nthree\nfour\n"
+    (kept,) = await desk.items(named=True)
+    assert (kept["version"], kept["name"], kept["origin"]) == (
+        told["version"],
+        told["name"],
+        "disk",
+    )
+    events = [data for type_, data in house.events.published if "conflict" in data]
+    assert [(data["path"], data["conflict"]["version"]) for data in events] == [
+        ("a.py", told["version"])
+    ]
+    await until(lambda: house.read("a.py") == "one\nALICE\nthree\nfour\n", within=20)
+
+
+async def test_whoever_comes_first_is_told_of_a_conflict(house: House) -> None:
+    house.write("a.py", "one\ntwo\n")
+    alice = await house.client("alice", "a.py")
+    await saved(house)
+    with alice.doc.transaction():
+        del alice.text[0:3]
+        alice.text.insert(0, "ALICE")
+    await alice.flush()
+    await Desk(house).settle()
+    house.crash()
+    house.write("a.py", "DISK\ntwo\n")
+    bob = await house.client("bob", "a.py")
+    await until(lambda: [one for one in bob.raw if one["type"] == "conflict"])
+    carol = await house.client("carol", "a.py")
+    assert str(carol.text) == "ALICE\ntwo\n"
+    assert not [one for one in carol.raw if one["type"] == "conflict"]
+
+
+# ---------------------------------------------------------------- notebooks
+
+
+def notebook(*sources: str) -> dict[str, Any]:
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"cell{number}",
+            "metadata": {},
+            "source": source,
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": f"out {number}\n"}],
+            "execution_count": number,
+        }
+        for number, source in enumerate(sources, start=1)
+    ]
+    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture
+async def book(house: House) -> Desk:
+    house.write("a.ipynb", json.dumps(notebook("one = 1", "two = 2\n2 + 2", "three = 3")))
+    desk = Desk(house, "a.ipynb")
+    await desk.items()
+    return desk
+
+
+async def in_cells(desk: Desk, change: Any, name: str = "alice") -> None:
+    """Let somebody change the cells of a notebook."""
+    client = await desk.house.client(name, desk.path)
+    with client.doc.transaction():
+        change(client.doc.get("cells", type=Array))
+    await client.flush()
+    await desk.settle()
+    await client.leave()
+
+
+async def live_cells(desk: Desk) -> list[dict[str, Any]]:
+    async with desk.house.rooms.hold(desk.path) as room:
+        cells = await room.look(lambda doc: [cell.to_py() for cell in doc.get("cells", type=Array)])
+    for cell in cells:
+        # Whether it is trusted is no part of its history.
+        cell["metadata"].pop("trusted", None)
+    return cells
+
+
+async def test_a_restored_notebook_keeps_ids_and_outputs(house: House, book: Desk) -> None:
+    first = (await book.items())[-1]["version"]
+    before = await live_cells(book)
+
+    def change(cells: Any) -> None:
+        cells[0]["source"].insert(0, "# changed\n")
+        del cells[1]
+        cells.append(make_cell({"id": "new", "cell_type": "code", "source": "new"}))
+
+    await in_cells(book, change)
+    watcher = await house.client("bob", book.path)
+    watched = watcher.doc.get("cells", type=Array)
+    seen: list[Any] = []
+    watched.observe_deep(seen.extend)
+    third = watched[1]["source"]
+    cursor = third.sticky_index(2)
+    diff = (await book.version(first, against="current"))["diff"]
+    assert [(cell["cell_id"], cell["change"]) for cell in diff["cells"]] == [
+        ("new", "deleted"),
+        ("cell1", "changed"),
+        ("cell2", "added"),
+    ]
+    await book.restore(first)
+    assert await live_cells(book) == before
+    await until(lambda: len(watched) == 3)
+    # The cell that nobody changed is the same object still.
+    with watcher.doc.transaction() as transaction:
+        assert cursor.get_index(transaction) == 2
+    assert (await book.content("current"))["cells"][1]["outputs"][0]["text"] == "out 2\n"
+
+
+async def test_one_cell_is_restored(house: House, book: Desk) -> None:
+    first = (await book.items())[-1]["version"]
+
+    def change(cells: Any) -> None:
+        cells[0]["source"].insert(0, "# changed\n")
+        cells[2]["source"].insert(0, "# too\n")
+        del cells[1]
+
+    await in_cells(book, change)
+    await book.restore(first, cell_id="cell2")
+    await book.restore(first, cell_id="cell3")
+    sources = [(cell["id"], cell["source"]) for cell in await live_cells(book)]
+    assert sources == [
+        ("cell1", "# changed\none = 1"),
+        ("cell2", "two = 2\n2 + 2"),
+        ("cell3", "three = 3"),
+    ]
+    with pytest.raises(NotFound):
+        await book.restore(first, cell_id="nothing")
+
+
+async def test_hunks_of_a_notebook_are_restored(house: House, book: Desk) -> None:
+    first = (await book.items())[-1]["version"]
+
+    def change(cells: Any) -> None:
+        cells[1]["source"].insert(len("two = 2\n"), "# more\n")
+        cells[2]["source"].insert(0, "# too\n")
+
+    await in_cells(book, change)
+    diff = (await book.version(first, against="current"))["diff"]
+    (hunk,) = diff["cells"][0]["hunks"]
+    assert (hunk["old"]["lines"], hunk["new"]["lines"]) == (["# more"], [])
+    await book.restore(first, hunks=[hunk["id"]])
+    assert [cell["source"] for cell in await live_cells(book)] == [
+        "one = 1",
+        "two = 2\n2 + 2",
+        "# too\nthree = 3",
+    ]
+    await book.restore(first, hunks=["cell-cell3"])
+    assert (await live_cells(book))[2]["source"] == "three = 3"
+
+
+async def test_each_cell_has_its_author(house: House, book: Desk) -> None:
+    def change(cells: Any) -> None:
+        cells[1]["source"].insert(len("two = 2\n"), "# more\n")
+        cells.append(make_cell({"id": "new", "cell_type": "markdown", "source": ""}))
+
+    await in_cells(book, change)
+    answer = await book.blame()
+    assert [
+        (cell["cell_id"], cell["type"], (cell["author"] or {}).get("username"), cell["origin"])
+        for cell in answer["cells"]
+    ] == [
+        ("cell1", "code", None, "load"),
+        ("cell2", "code", "alice", "client"),
+        ("cell3", "code", None, "load"),
+        ("new", "markdown", "alice", "client"),
+    ]
+    assert [line["origin"] for line in answer["cells"][1]["lines"]] == ["load", "client", "load"]
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+async def test_sixty_requests_leave_nothing_behind(house: House) -> None:
+    house.write("a.py", "".join(f"line {number}\n" for number in range(2000)))
+    desk = Desk(house)
+    await written(house, ("alice", "more\n"))
+    newest, first = [item["version"] for item in await desk.items()]
+
+    async def ask() -> None:
+        await desk.items()
+        await desk.version(first, against=newest)
+        await desk.blame()
+
+    async def look() -> tuple[int, int, int]:
+        gc.collect()
+        docs = sum(isinstance(one, Doc) for one in gc.get_objects())
+        return docs, len(house.rooms.all()), len(asyncio.all_tasks())
+
+    for _ in range(3):
+        await ask()
+    tracemalloc.start()
+    before, memory = await look(), tracemalloc.get_traced_memory()[0]
+    try:
+        for _ in range(20):
+            await ask()
+        assert await look() == before
+        assert tracemalloc.get_traced_memory()[0] - memory < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("path", ["a.py", "a.ipynb"])
+async def test_rooms_that_have_ended_leave_no_document_behind(house: House, path: str) -> None:
+    house.write("a.py", "text")
+    house.write("a.ipynb", json.dumps(notebook("one")))
+    house.rooms._idle = 0.0
+
+    async def open_and_leave() -> int:
+        # (A client of a test would hold it: that is watched to its end.)
+        async with house.rooms.hold(path) as room:
+            await room.edit(lambda doc: _note(doc, "x"))
+        await until(lambda: not house.rooms.all())
+        del room
+        gc.collect()
+        return sum(isinstance(one, Doc) for one in gc.get_objects())
+
+    await open_and_leave()
+    before = await open_and_leave()
+    for _ in range(5):
+        assert await open_and_leave() <= before
+
+
+def _note(doc: Any, text: str) -> None:
+    doc.get("state", type=Map)["note"] = text
+
+
+async def test_a_store_of_upstreams_reads_a_compacted_log(house: House) -> None:
+    house.write("a.py", "zero ")
+    desk = Desk(house)
+    await written(house, ("alice", "one "), ("bob", "two "))
+    await saved(house)
+    await desk.compact()
+
+    class Ids:
+        def path_of(self, file_id: str) -> str:
+            return "a.py"
+
+    class Store(LogYStore):
+        backing = Backing(house.rooms, Ids())  # type: ignore[arg-type]
+
+    doc: Doc[Any] = Doc()
+    async for update, _, _ in Store(".file:1.y").read():
+        doc.apply_update(update)
+    assert str(doc.get("source", type=Text)) == "zero one two "
