@@ -685,10 +685,24 @@ def _request(
             "json_schema": {"name": form.name, "schema": dict(form.schema), "strict": True},
         }
     elif dialect.json_mode is JsonMode.OBJECT_WITH_SCHEMA:
-        request["response_format"] = {"type": "json_object", "schema": dict(form.schema)}
+        # llama-cpp-python makes a rule in a rule of each character that a string may have, and
+        # falls over a few hundred of them.
+        schema = _without_lengths(form.schema)
+        request["response_format"] = {"type": "json_object", "schema": schema}
     else:
         request["response_format"] = {"type": "json_object"}
     return request
+
+
+def _without_lengths(schema: Any) -> Any:
+    """Return a JSON schema without bounds on the length of texts and lists."""
+    if isinstance(schema, Mapping):
+        return {
+            key: _without_lengths(value)
+            for key, value in schema.items()
+            if key not in ("maxLength", "maxItems")
+        }
+    return [_without_lengths(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def _usage(usage: Any) -> Usage | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ from jupyter_collab_ai.ids import DocumentId, OperationId, SessionId, UserId, ne
 from jupyter_collab_ai.locks.leases import LeaseLost, Leases, LeaseTaken, Wanted
 from jupyter_collab_ai.locks.scopes import Scope
 from jupyter_collab_ai.storage.database import Database
-from jupyter_collab_ai.storage.tables import documents, locks, users
+from jupyter_collab_ai.storage.tables import activity, documents, locks, users
 from tests.support.processes import start
 
 SESSION = SessionId("session")
@@ -330,3 +331,80 @@ async def test_killed_processes_leave_a_free_document_and_never_share_it(
             process.kill()
             process.wait()
     assert tokens == sorted(set(tokens)), "tokens only ever rise"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_processes_that_stand_still_or_die_write_nothing_late(
+    database, database_url, document
+):
+    """In random rounds one is stopped for longer than its lease lasts, or killed."""
+    ttl, chance = 0.6, random.Random(1)
+    said: list[str] = []
+
+    def launch():
+        process = start(
+            [sys.executable, "-m", "tests.locks.writer", database_url, *document, str(ttl)],
+            stdout=-1,
+            stderr=-1,
+        )
+        thread = threading.Thread(
+            target=lambda: said.extend(line.decode() for line in process.stdout), daemon=True
+        )
+        thread.start()
+        return process
+
+    async def grown(by):
+        before = len(said)
+
+        async def more():
+            return len(said) >= before + by
+
+        await until(more, 60)
+
+    processes = [launch() for _ in range(4)]
+    waited: list[float] = []
+    try:
+        await grown(5)
+        for number in range(24):
+            victim = chance.randrange(len(processes))
+            if number % 2:
+                processes[victim].kill()
+                killed = time.monotonic()
+                await grown(1)
+                waited.append(time.monotonic() - killed)
+                await asyncio.to_thread(processes[victim].wait)
+                processes[victim] = launch()
+            else:
+                os.kill(processes[victim].pid, signal.SIGSTOP)
+                await asyncio.sleep(chance.random() * 3 * ttl)
+                os.kill(processes[victim].pid, signal.SIGCONT)
+            await grown(2)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+    def read(tx):
+        rows = tx.execute(
+            select(activity.c.detail)
+            .where(activity.c.action == "test_write")
+            .order_by(activity.c.id)
+        )
+        return [row.detail["token"] for row in rows]
+
+    written = await database.read(read)
+    held = [int(line.split()[1]) for line in said if line.startswith("holds")]
+    lost = {int(line.split()[1]) for line in said if line.startswith("lost")}
+    print(
+        f"{len(held)} leases, {len(written)} writes, {len(lost)} too late, "
+        f"taken over after {max(waited):.2f} s at the most"
+    )
+    assert len(held) == len(set(held)), "no token twice"
+    assert written == sorted(set(written)), "each write is by a later holder than the one before"
+    assert not lost & set(written), "what came too late was not written"
+
+    async def swept():
+        return not await Leases(database, ttl=ttl).live(document[0])
+
+    await until(swept, 5)
