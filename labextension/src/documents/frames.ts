@@ -53,6 +53,25 @@ export interface ISessionEvent {
   readonly data: Record<string, unknown>;
 }
 
+/** The whole document is about to be written anew: take no input until `thaw`. */
+export interface IFreeze {
+  readonly type: 'freeze';
+  /** After so many, input is taken again all the same. */
+  readonly seconds: number;
+}
+
+export interface IThaw {
+  readonly type: 'thaw';
+}
+
+/** A file was changed on disk where people had changed it too; what it had is kept. */
+export interface IConflict {
+  readonly type: 'conflict';
+  readonly path: string;
+  readonly version: string;
+  readonly message: string;
+}
+
 /** JupyterLab's answer to a request to save. */
 export interface ISaveReply {
   readonly type: 'save';
@@ -68,6 +87,9 @@ export type RawFrame =
   | IReset
   | IEnd
   | ISessionEvent
+  | IConflict
+  | IFreeze
+  | IThaw
   | ISaveReply;
 
 const TYPES: ReadonlySet<unknown> = new Set([
@@ -78,6 +100,9 @@ const TYPES: ReadonlySet<unknown> = new Set([
   'reset',
   'end',
   'event',
+  'conflict',
+  'freeze',
+  'thaw',
   'save'
 ]);
 

@@ -29,6 +29,8 @@ export interface ILiveDocument {
   /** The session that the document belongs to; null while it is not shared. */
   readonly session: string | null;
   readonly readOnly: boolean;
+  /** Whether editors take no input for a moment, as the whole document is being written. */
+  readonly held: boolean;
   readonly connection: Connection;
   /** Whether something that was typed here is not yet known to be recorded. */
   readonly unsaved: boolean;
@@ -81,6 +83,10 @@ export class LiveDocument implements ILiveDocument {
 
   get readOnly(): boolean {
     return this._closed || (this._right?.read_only ?? false);
+  }
+
+  get held(): boolean {
+    return this._heldUntil !== undefined;
   }
 
   get connection(): Connection {
@@ -136,6 +142,23 @@ export class LiveDocument implements ILiveDocument {
     }
   }
 
+  /** Take no input until it is released, or for so many milliseconds at the most. */
+  hold(milliseconds: number): void {
+    window.clearTimeout(this._heldUntil);
+    this._heldUntil = window.setTimeout(() => {
+      this.release();
+    }, milliseconds);
+    this._changed.emit();
+  }
+
+  release(): void {
+    if (this._heldUntil !== undefined) {
+      window.clearTimeout(this._heldUntil);
+      this._heldUntil = undefined;
+      this._changed.emit();
+    }
+  }
+
   /** Let nothing be typed any more: it would go nowhere. */
   close(): void {
     this._closed = true;
@@ -168,6 +191,7 @@ export class LiveDocument implements ILiveDocument {
       return;
     }
     this._isDisposed = true;
+    window.clearTimeout(this._heldUntil);
     this._disposed.emit();
     Signal.clearData(this);
   }
@@ -179,6 +203,7 @@ export class LiveDocument implements ILiveDocument {
   private _right: IRightFrame | null = null;
   private _connection: Connection = 'connecting';
   private _unsaved = false;
+  private _heldUntil: number | undefined = undefined;
   private _trouble: string | null = null;
   private _closed = false;
   private _isDisposed = false;

@@ -323,6 +323,19 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
         }
         this._noteUnsaved();
         break;
+      case 'freeze':
+        live.hold(frame.seconds * 1000);
+        break;
+      case 'thaw':
+        live.release();
+        break;
+      case 'conflict':
+        live.tell({
+          type: 'event',
+          event: 'conflict',
+          data: { message: frame.message }
+        });
+        break;
       case 'refused':
         if (frame.client === model.ydoc.clientID) {
           this._stop();

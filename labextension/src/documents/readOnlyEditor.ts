@@ -18,12 +18,13 @@ const READ_ONLY: Extension = [
 /** Make an editor follow whether its document may be changed. */
 export function readOnlyEditor(live: ILiveDocument): Extension {
   const compartment = new Compartment();
-  const now = (): Extension => (live.readOnly ? READ_ONLY : []);
+  const closed = (): boolean => live.readOnly || live.held;
+  const now = (): Extension => (closed() ? READ_ONLY : []);
   const follow = ViewPlugin.define(view => {
-    let shown = live.readOnly;
+    let shown = closed();
     const update = (): void => {
-      if (live.readOnly !== shown) {
-        shown = live.readOnly;
+      if (closed() !== shown) {
+        shown = closed();
         view.dispatch({ effects: compartment.reconfigure(now()) });
       }
     };

@@ -123,14 +123,10 @@ function adorn(
   widget.addClass('jp-CollabAI-live');
   widget.contentHeader.addWidget(new DocumentBanner(live, trans));
   live.happened.connect((_, { event, data }) => {
-    // Saved, but not without something that people should know.
-    if (
-      event === 'saved' &&
-      data.saved === true &&
-      data.path === live.path &&
-      typeof data.message === 'string'
-    ) {
-      Notification.warning(data.message, { autoClose: false });
+    if (event === 'conflict' && typeof data.message === 'string') {
+      Notification.warning(`${live.path}: ${data.message}`, {
+        autoClose: false
+      });
     }
   });
   let { readOnly } = live;

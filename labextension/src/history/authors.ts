@@ -6,11 +6,18 @@ import type { ICollabClient } from '../api/client';
 import type { IBlame, ICredit } from '../api/types';
 import type { ILiveDocument } from '../documents/liveDocument';
 import { referenceTo } from '../sessions/find';
-import type { ILineAuthor } from './authorsEditor';
 import { clockOf, dayOf, nameOf } from './words';
 
 /** Milliseconds of quiet after a change before it is asked again who wrote what. */
 const QUIET = 2_000;
+
+/** Who wrote a line last, as it is shown beside it. */
+export interface ILineAuthor {
+  readonly name: string;
+  readonly color: string;
+  /** The whole of it: who, how and when. */
+  readonly title: string;
+}
 
 /** Who wrote the lines of one document, while somebody wants to know. */
 class Watched {

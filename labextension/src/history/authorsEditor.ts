@@ -9,15 +9,7 @@ import {
 import { gutter, GutterMarker, ViewPlugin } from '@codemirror/view';
 
 import type { ILiveDocument } from '../documents/liveDocument';
-import type { Authors } from './authors';
-
-/** Who wrote a line last, as it is shown beside it. */
-export interface ILineAuthor {
-  readonly name: string;
-  readonly color: string;
-  /** The whole of it: who, how and when. */
-  readonly title: string;
-}
+import type { Authors, ILineAuthor } from './authors';
 
 class AuthorMarker extends GutterMarker {
   constructor(
