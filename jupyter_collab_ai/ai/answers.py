@@ -31,6 +31,12 @@ _FENCE = re.compile(
     r"^(?P=indent) {0,3}(?P=fence)[`~]*[ \t]*$",
     re.DOTALL | re.MULTILINE,
 )
+#: A change as text to be found and what takes its place, which stands outside of the JSON.
+_BLOCK = re.compile(
+    r"^\W*FIX\W+(?P<number>\d{1,3})\b[^\n]*\n(?:[ \t]*`{3,}[^\n]*\n)?"
+    r"<{5,9} ?SEARCH[ \t]*\n(?P<search>.*?)^={5,9}[ \t]*\n(?P<replace>.*?)^>{5,9} ?REPLACE",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
 _OPEN_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
 
 
@@ -141,7 +147,9 @@ def parse_review(answer: str) -> Review:
     Raises:
         Unusable: It is not the JSON that was asked for.
     """
-    data = _json(answer)
+    text = answer.replace("\r\n", "\n")
+    blocks = {int(match["number"]): match for match in _BLOCK.finditer(text)}
+    data = _json(_BLOCK.sub("", text) if blocks else answer)
     if isinstance(data, list):
         data = {"findings": data}
     if not isinstance(data, Mapping):
@@ -151,6 +159,7 @@ def parse_review(answer: str) -> Review:
     )
     if not isinstance(findings, list):
         raise Unusable('it has no list "findings".')
+    findings = [_with_block(one, blocks.get(number)) for number, one in enumerate(findings, 1)]
     summary = data.get("summary")
     assessments = data.get("assessments")
     return Review(
@@ -158,6 +167,13 @@ def parse_review(answer: str) -> Review:
         tuple(_valid(ReviewFinding, findings[:MOST_FINDINGS])),
         tuple(_valid(Assessment, assessments[:200] if isinstance(assessments, list) else [])),
     )
+
+
+def _with_block(finding: Any, block: re.Match[str] | None) -> Any:
+    if block is None or not isinstance(finding, Mapping) or finding.get("fix"):
+        return finding
+    fix = {"search": block["search"].rstrip("\n"), "replace": block["replace"].rstrip("\n")}
+    return {**finding, "fix": fix}
 
 
 def _json(answer: str) -> Any:

@@ -21,9 +21,12 @@ from jupyter_collab_ai.ai.answers import (
 )
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity, in_order, merge
 from jupyter_collab_ai.ai.locations import Location
-from jupyter_collab_ai.ai.model import AnswerCut, Model, Usage
+from jupyter_collab_ai.ai.model import AnswerCut, Model, TooLong, Usage
+from jupyter_collab_ai.ai.portions import Sheet, chosen, in_words, sheets
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
+from jupyter_collab_ai.ai.tracebacks import finding_of, join
 from jupyter_collab_ai.ai.verify import verify_all
+from jupyter_collab_ai.errors import ModelFailed, ModelTimeout
 from jupyter_collab_ai.ids import FindingId
 
 log = logging.getLogger(__name__)
@@ -31,8 +34,11 @@ log = logging.getLogger(__name__)
 #: Told of what happens while an operation runs: the name of an event, and what goes with it.
 Emit = Callable[[str, dict[str, Any]], None]
 
-#: Characters of a document that a model is shown; none is ever shown only a part in silence.
-MOST_SHOWN = 200_000
+#: Characters of a document that a model is shown at once; fewer where it says that it is too much.
+MOST_SHOWN = 120_000
+LEAST_SHOWN = 2_000
+#: Portions of a longer one that are shown, one after the other; what is left out is told.
+MOST_SHEETS = 8
 MOST_TOKENS = 6000
 #: Below this, the model may talk a finding of an analyzer away.
 WEAK = 0.5
@@ -88,6 +94,8 @@ class Debugger:
     def __init__(self, analyzers: Analyzers, model: Model) -> None:
         self._analyzers = analyzers
         self._model = model
+        #: Characters that the model is known, or hoped, to take.
+        self._most = MOST_SHOWN
 
     async def run(
         self, snapshot: DocumentSnapshot, focus: Focus, error: str | None, emit: Emit
@@ -105,7 +113,10 @@ class Debugger:
         """
         emit("progress", {"stage": "analyzers"})
         analysis = await self._analyzers.analyze(snapshot)
-        facts = [finding for finding in analysis.findings if focus.holds(finding)]
+        failure = None
+        if error:
+            failure = await asyncio.to_thread(finding_of, snapshot, error, focus.cell_id)
+        facts = join([one for one in analysis.findings if focus.holds(one)], failure)
         asking = asyncio.ensure_future(self._ask(snapshot, facts, focus, error, emit))
         try:
             facts = await verify_all(snapshot, facts, analysis, self._analyzers)
@@ -125,7 +136,7 @@ class Debugger:
                     emit("finding", finding.as_json())
         findings = in_order(findings, snapshot.cell_ids)
         return Report(
-            _summary(findings, heard, analysis),
+            _summary(findings, heard, analysis, error=error, failure=failure),
             tuple(findings),
             analysis.analyzers,
             heard.model,
@@ -142,13 +153,61 @@ class Debugger:
     ) -> _Heard:
         if not self._model.configured or (snapshot.is_blank and not error):
             return _Heard()
-        if snapshot.size + len(error or "") > MOST_SHOWN:
-            return _Heard(
-                problem="The document is too long to be shown to the model as a whole, so the "
-                "analyzers alone have looked at it."
-            )
         emit("progress", {"stage": "model"})
-        messages = prompts.review(snapshot, facts, focus=_part(snapshot, focus), error=error)
+        part = _part(snapshot, focus)
+        while True:
+            most = max(LEAST_SHOWN, self._most - len(error or ""))
+            made = await asyncio.to_thread(sheets, snapshot, most)
+            shown = chosen(made, MOST_SHEETS, part, facts) if len(made) > 1 else made
+            try:
+                heard = await self._ask_all(snapshot, facts, part, error, shown, len(made), emit)
+            except TooLong:
+                # How much it takes, no server says beforehand.
+                if self._most <= LEAST_SHOWN or len(error or "") > self._most:
+                    raise
+                self._most = max(LEAST_SHOWN, min(self._most, snapshot.size) // 3)
+                continue
+            if len(shown) < len(made):
+                looked = in_words(snapshot, shown)
+                note = (
+                    f"The document is long: the model was shown {looked}; analyzers looked at all."
+                )
+                heard = replace(heard, problem=" ".join(filter(None, (note, heard.problem))))
+            return heard
+
+    async def _ask_all(
+        self,
+        snapshot: DocumentSnapshot,
+        facts: Sequence[Finding],
+        part: Location | None,
+        error: str | None,
+        shown: Sequence[Sheet],
+        of: int,
+        emit: Emit,
+    ) -> _Heard:
+        """Ask about each sheet in turn, and join what is heard."""
+        heard: list[_Heard] = []
+        for number, sheet in enumerate(shown, 1):
+            if of > 1:
+                emit("progress", {"stage": "model", "portion": number, "of": len(shown)})
+            messages = prompts.review(
+                snapshot, facts, focus=part, error=error, sheet=sheet if of > 1 else None
+            )
+            try:
+                heard.append(await self._ask_once(messages, emit))
+            except TooLong:
+                raise
+            except (ModelFailed, ModelTimeout) as failed:
+                if not any(one.review for one in heard):
+                    raise
+                # What was paid for is not thrown away.
+                last = in_words(snapshot, shown[number - 1 :])
+                problem = f"The model did not come to {last}: {failed.message}"
+                heard.append(_Heard(problem=problem))
+                break
+        return _together(heard)
+
+    async def _ask_once(self, messages: prompts.Messages, emit: Emit) -> _Heard:
         usage = Usage()
         problem = ""
         name: str | None = None
@@ -219,6 +278,27 @@ class Debugger:
         return [results.get(finding.id, finding) for finding in merged]
 
 
+def _together(heard: Sequence[_Heard]) -> _Heard:
+    """Join what was heard of several portions."""
+    if len(heard) == 1:
+        return heard[0]
+    reviews = [one.review for one in heard if one.review is not None]
+    usage = sum((one.usage for one in heard if one.usage is not None), Usage())
+    problems = dict.fromkeys(one.problem for one in heard if one.problem)
+    return _Heard(
+        Review(
+            " ".join(dict.fromkeys(one.summary for one in reviews if one.summary))[:1000],
+            tuple(finding for one in reviews for finding in one.findings),
+            tuple(said for one in reviews for said in one.assessments),
+        )
+        if reviews
+        else None,
+        next((one.model for one in heard if one.model), None),
+        usage,
+        " ".join(problems) or None,
+    )
+
+
 _NOTHING = object()
 
 
@@ -253,8 +333,19 @@ def _part(snapshot: DocumentSnapshot, focus: Focus) -> Location | None:
     return None if focus.cell_id is None else snapshot.whole(focus.cell_id)
 
 
-def _summary(findings: Sequence[Finding], heard: _Heard, analysis: Analysis) -> str:
+def _summary(
+    findings: Sequence[Finding],
+    heard: _Heard,
+    analysis: Analysis,
+    *,
+    error: str | None,
+    failure: Finding | None,
+) -> str:
     sentences = []
+    if failure is not None:
+        sentences.append(f"It fails at line {failure.location.start.line}: {failure.title}.")
+    elif error:
+        sentences.append("The error names no line of this document.")
     if heard.review is not None and heard.review.summary:
         sentences.append(heard.review.summary)
     else:

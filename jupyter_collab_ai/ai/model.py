@@ -138,6 +138,10 @@ class AnswerCut(ModelFailed):
     """The answer ran into the limit of tokens: there is only a part of it."""
 
 
+class TooLong(ModelFailed):
+    """The question has more tokens than the model takes."""
+
+
 class JsonMode(IntEnum):
     """How JSON is asked for, the strictest first."""
 
@@ -569,7 +573,8 @@ class Model:
                 "OPENAI_BASE_URL and whether it runs."
             ) from None
         except openai.APIStatusError as error:
-            raise ModelFailed(self._sentence(error)) from None
+            failed = TooLong if _is_too_long(error) else ModelFailed
+            raise failed(self._sentence(error)) from None
         except openai.APIError as error:
             raise ModelFailed(
                 f"The AI server at {host} gave up: {self._quoted(error.message)}"
@@ -615,7 +620,7 @@ class Model:
             if _is_quota(words):
                 return f"The account at {host} has used up its quota."
             return f"The AI server at {host} is too busy; try again in a moment."
-        if status == 413 or (status == 400 and "context" in words):
+        if _is_too_long(error):
             return "The document is too long for this model; choose a part of it."
         if 300 <= status < 400:
             return (
@@ -654,6 +659,11 @@ def _pause(error: openai.APIStatusError | None, failures: int) -> float | None:
 
 def _is_quota(words: str) -> bool:
     return "quota" in words or "billing" in words
+
+
+def _is_too_long(error: openai.APIStatusError) -> bool:
+    status = error.status_code
+    return status == 413 or (status == 400 and "context" in _words(error))
 
 
 def _words(error: openai.APIStatusError) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.locations import Location
 from jupyter_collab_ai.ai.model import JsonForm
+from jupyter_collab_ai.ai.portions import Portion, Sheet, outline
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
 
 Messages = list[dict[str, str]]
@@ -45,7 +46,15 @@ Answer with one JSON object and nothing else:
             "replace": "what stands there instead"}}}}],
  "assessments": [{{"finding": "A1", "verdict": "confirm|dismiss", "reason": "why",
    "fix_is_right": true}}]}}
-"cell" only for notebooks. "fix" is optional. Line numbers and the bar after them are not part \
+"cell" only for notebooks. "fix" is optional; one of several lines may stand after the JSON \
+instead, as a block that names the finding by its number from 1:
+FIX 1
+<<<<<<< SEARCH
+text copied exactly, that occurs once
+=======
+what stands there instead
+>>>>>>> REPLACE
+Line numbers and the bar after them are not part \
 of the text: leave them out of "quote" and "search"."""
 
 _GENERATE = """\
@@ -129,6 +138,7 @@ def review(
     *,
     focus: Location | None,
     error: str | None,
+    sheet: Sheet | None = None,
 ) -> Messages:
     """Ask for a review of a document.
 
@@ -137,18 +147,25 @@ def review(
         found: What the analyzers found; named A1, A2 … in this order.
         focus: The part that is to be looked at, if it is not all.
         error: What went wrong when the code ran.
+        sheet: The part of the document that is shown, if it is not all.
     """
     begin, end = _marks(snapshot, error or "")
-    text = [
-        f"Language: {snapshot.language}",
-        f"{begin}",
-        _numbered(snapshot),
-        f"{end}",
-        "Found by analyzers:",
-        *(_told(snapshot, number, finding) for number, finding in enumerate(found, 1)),
+    text = [f"Language: {snapshot.language}"]
+    if sheet is not None:
+        text += [
+            "The document is long, so it is shown in portions. Elsewhere in it, among others:",
+            begin,
+            outline(snapshot, sheet),
+            end,
+            "Judge this portion only:",
+        ]
+    text += [begin, _numbered(snapshot, sheet), end, "Found by analyzers:"]
+    told = [
+        _told(snapshot, number, finding)
+        for number, finding in enumerate(found, 1)
+        if sheet is None or any(portion.meets(finding.location) for portion in sheet)
     ]
-    if not found:
-        text.append("nothing")
+    text += told or ["nothing"]
     if focus is not None:
         text.append(f"Look at this part only: {_place(snapshot, focus)}.")
     if error:
@@ -220,19 +237,21 @@ def _marks(snapshot: DocumentSnapshot, more: str) -> tuple[str, str]:
     return f"<{name}>", f"</{name}>"
 
 
-def _numbered(snapshot: DocumentSnapshot) -> str:
+def _numbered(snapshot: DocumentSnapshot, sheet: Sheet | None) -> str:
     pieces = []
     for number, part in enumerate(snapshot.parts, 1):
-        if snapshot.is_notebook:
+        portions = [Portion(part.cell_id, 1, len(part.lines))]
+        if sheet is not None:
+            portions = [portion for portion in sheet if portion.cell_id == part.cell_id]
+        if portions and snapshot.is_notebook:
             pieces.append(f"--- cell {number} ({part.type})")
-        pieces.append(_lines(part))
+        pieces += [_lines(part, portion) for portion in portions]
     return "\n".join(pieces)
 
 
-def _lines(part: Part) -> str:
-    return "\n".join(
-        f"{number:>5}| {line}" for number, line in enumerate(part.source.split("\n"), 1)
-    )
+def _lines(part: Part, portion: Portion) -> str:
+    lines = part.source.split("\n")[portion.first - 1 : portion.last]
+    return "\n".join(f"{number:>5}| {line}" for number, line in enumerate(lines, portion.first))
 
 
 def _told(snapshot: DocumentSnapshot, number: int, finding: Finding) -> str:
