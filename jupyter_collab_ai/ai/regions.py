@@ -11,7 +11,7 @@ from jupyter_collab_ai.ai.ports import Editor, LiveDocument, View
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 
 #: Seconds in which an edit that was on its way at the commit arrives.
-IN_FLIGHT = 0.75
+IN_FLIGHT = 1.25
 #: Seconds within which the merged text has to parse again.
 TAKE_BACK = 2.0
 

@@ -45,6 +45,10 @@ BASE = "import os\n\n\n" + "\n\n".join(
 )
 
 
+#: What people type. What follows it may come to stand right behind it.
+_MARK = re.compile(r"(?<!\w)m\d+")
+
+
 class LateClient(PycrdtClient):
     """A client whose frames are on their way for a while, in order."""
 
@@ -96,6 +100,7 @@ class Game:
         self._session: dict[str, Any] = {}
         self._marks: set[str] = set()
         self._next = 0
+        self._typist: int | None = None
         #: All that people have deleted on purpose.
         self._deleted = ""
         self._calls: dict[int, asyncio.Task[Answer]] = {}
@@ -125,7 +130,7 @@ class Game:
                         newest = step
                         await self._begin(step)
                     case Type():
-                        self._type(step, newest)
+                        await self._type(step, newest)
                         await asyncio.sleep(self._chance.random() * 0.05)
                     case Release():
                         await self._release(step, newest)
@@ -188,7 +193,7 @@ class Game:
         call = self._calls[step.operation]
         for _ in range(step.typing):
             await asyncio.wait({call}, timeout=self._chance.random() * 0.3)
-            self._type(
+            await self._type(
                 Type(
                     self._chance.randrange(PEOPLE),
                     self._chance.choice(("in", "in", "edge", "across")),
@@ -260,8 +265,15 @@ class Game:
 
     # ------------------------------------------------------------ people
 
-    def _type(self, step: Type, newest: Begin | None) -> None:
-        """Let a person change their copy, by what leaves it whole as they see it."""
+    async def _type(self, step: Type, newest: Begin | None) -> None:
+        """Let a person change their copy, by what leaves it whole as they see it.
+
+        What two people type at the same time can tear code without any AI, so here each sees
+        what the one before has typed; ``tests/plans`` is about people alone.
+        """
+        if self._typist not in (None, step.person):
+            await self._settle()
+        self._typist = step.person
         client = self._clients[step.person]
         chance = random.Random(step.chance)
         for _ in range(20):
@@ -291,7 +303,7 @@ class Game:
                     continue
                 text = client.text[start : start + length]
                 self._deleted += text
-                self._marks -= set(re.findall(r"\bm\d+\b", text))
+                self._marks -= set(_MARK.findall(text))
                 _delete(client, start, length)
                 return
             mark = f"m{self._next}"
@@ -336,7 +348,7 @@ class Game:
             text = self._clients[0].text
         await self._settle()
         text = self._clients[0].text
-        found = Counter(re.findall(r"\bm\d+\b", text))
+        found = Counter(_MARK.findall(text))
         for mark in sorted(self._marks):
             if found[mark] == 0:
                 self._wrong.append(f"{mark}, which a person typed, is lost")
