@@ -158,6 +158,7 @@ class Story:
         await owner.accept()
         await cleo.follow(link)
         await cleo.appears("View only")
+        await cleo.sees("# so are we all")
         before = await cleo.text()
         await cleo.type_at("Home", "NOTHING OF THIS")
         await owner.type_at("Home", "# Cleo sees this\n")
