@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_collab_ai.ai.analyzers import compile_worker
 from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.process import Processes
+from jupyter_collab_ai.ai.analyzers.syntax_fixes import propose
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Span, visible
@@ -134,6 +135,7 @@ def _finding(part: Part, mistake: dict[str, Any]) -> Finding:
         NAME,
         1.0,
         rule="SyntaxError",
+        fix=propose(part, lines.position(span.start).line, message),
     )
 
 

@@ -26,6 +26,10 @@ _NOTEBOOK_NAMES = frozenset(
 #: Magics after which any name may exist.
 _DEFINING_MAGICS = ("%run", "%load", "%pylab", "%%cython", "%autocall", "%store", "%pull")
 _UNDEFINED = "F821"
+#: Fixes that ruff calls unsafe for the only reason that they may take a comment away.
+_MAY_DROP_COMMENTS = frozenset(
+    {"C400", "C401", "C402", "C403", "C404", "C405", "C406", "C409", "C410", "C411", "C416"}
+)
 
 
 class Ruff:
@@ -164,4 +168,8 @@ def _fix(part: Part, diagnostic: dict[str, Any], category: Category) -> Fix | No
     except NoSuchPlace:
         return None
     message = str(fix["message"] or "Apply what ruff proposes")
-    return Fix(message, edits, safe=fix["applicability"] == "safe") if edits else None
+    safe = fix["applicability"] == "safe" or (
+        diagnostic["code"] in _MAY_DROP_COMMENTS
+        and not any("#" in part.lines.span_of(edit.location).of(part.source) for edit in edits)
+    )
+    return Fix(message, edits, safe=safe) if edits else None
