@@ -36,9 +36,9 @@ MOST_INSIDE = 60_000
 MOST_TOKENS = 8000
 
 
-#: Checks that keep nothing from being written: analyzers may be wrong, and what is not installed
-#: where the server runs may be so where a kernel does.
-OPINIONS = frozenset({"analyzers", "imports"})
+#: Checks that keep nothing from being written: analyzers may be wrong, what is not installed
+#: where the server runs may be so where a kernel does, and nothing is run.
+OPINIONS = frozenset({"analyzers", "imports", "runs"})
 #: What a model writes in place of code that it leaves out.
 _LEFT_OUT = re.compile(
     r"^[ \t]*(?:#|//|--|%|/\*|<!--)[^\n]*(?:"
@@ -213,7 +213,7 @@ class Generator:
             problem = "; ".join(filter(None, (problem, left)))
         else:
             checks.append(Check("complete", True))
-        checks.append(Check("runs", True, "Not tried: code is never run here."))
+        checks.append(Check("runs", False, "Not tried: code is never run here."))
         broken = any(check.name == "parses" and not check.ok for check in checks)
         if broken and not code.fenced:
             # Prose, most likely: bare text counts as code only if it can be read as such.
