@@ -32,8 +32,13 @@ _SORTED_EXTENSIONS = ExtensionManager.sorted_extensions
 # ---------------------------------------------------------------- what tests are about
 
 
+#: What is attacked and played on a whole server is so on the second database in the full run.
+TWICE_IN_THE_FULL_RUN = ("attack", "aiplans")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let ``-k D5`` select the tests of one fault of others."""
+    """Let ``-k D5`` select the tests of one fault of others, and leave the slowest out."""
     about: dict[str, set[str]] = {}
     for name, failure in FAILURES.items():
         for test in failure.tests:
@@ -42,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         test = f"{item.path.relative_to(folder).as_posix()}::{getattr(item, 'originalname', '')}"
         item.extra_keyword_matches.update(about.get(test, ()))
+        if test.startswith(TWICE_IN_THE_FULL_RUN) and "postgresql" in item.name:
+            item.add_marker(pytest.mark.slow)
 
 
 # ---------------------------------------------------------------- one event loop
