@@ -78,6 +78,7 @@ The rules, each with what the contract says in our words:
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -103,6 +104,9 @@ from jupyter_collab_ai.rooms.yupdate import (
 STATE_MAP: Final = "state"
 #: Ids that one update may newly claim: the tabs that one person had open while offline.
 MAX_NEW_CLIENTS: Final = 64
+#: Ids of one person that are kept as barred, each in the log. Beyond, nothing is noted: whoever
+#: goes on is reset, and so has nothing left that could slip in later.
+MAX_BARRED: Final = 1000
 
 #: Yjs draws ids from 32 bits, pycrdt from 53, so these are practically nobody else's.
 _SERVER_IDS: Final = range(2**53 - 2**32, 2**53)
@@ -146,6 +150,8 @@ class LogState:
         self.owners: dict[int, UserId | None] = {}
         #: Clocks from which on nothing is accepted.
         self.barred: dict[int, int] = {}
+        #: How many of these are whose.
+        self.barred_of: dict[UserId | None, int] = {}
         #: Deletions that were refused, by account.
         self.refused_deletions: dict[UserId, IdRanges] = {}
         self._state_map = IdRanges()
@@ -178,6 +184,7 @@ class LogState:
         log = cls()
         log.owners.update(owners)
         log.barred.update(barred or {})
+        log.barred_of.update(Counter(map(owners.get, log.barred)))
         log.refused_deletions.update(refused or {})
         log.absorb(parse_update(data), None)
         return log
@@ -228,6 +235,8 @@ class LogState:
     def note_refusal(self, refusal: Refuse, account: UserId) -> None:
         """Take note of what was refused, so that it does not slip in later."""
         for client, clock in refusal.bars.items():
+            if client not in self.barred:
+                self._set(self.barred_of, account, self.barred_of.get(account, 0) + 1)
             self._set(self.barred, client, min(clock, self.barred.get(client, clock)))
             # Nobody else wrote under it, so whoever brings it after this relays.
             if client not in self.owners:
@@ -255,7 +264,7 @@ class LogState:
             self._undo.append(lambda: ranges.remove(added))
         ranges.merge(more)
 
-    def _set(self, table: dict[int, Any], key: int, value: object) -> None:
+    def _set(self, table: dict[Any, Any], key: object, value: object) -> None:
         if self._undo is not None:
             if key in table:
                 self._undo.append(lambda old=table[key]: table.__setitem__(key, old))  # type: ignore[misc]
@@ -582,8 +591,11 @@ class _Case:
         named: Mapping[int, int],
         bars: Mapping[int, int],
         lacking: IdRanges,
-    ) -> Refuse:
+    ) -> Refuse | Reset:
         """Refuse, naming the connection's own id where it is among those to be named."""
+        more = sum(client not in self.log.barred for client in bars)
+        if more and self.log.barred_of.get(self.standing.account, 0) + more > MAX_BARRED:
+            return Reset(ResetReason.BARRED)
         client: int | None = self.standing.client
         if client not in named:
             client = min(named, default=None)

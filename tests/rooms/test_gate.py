@@ -10,6 +10,7 @@ from pycrdt import Array, Doc, Map, Text, merge_updates
 
 from jupyter_collab_ai.ids import UserId
 from jupyter_collab_ai.rooms.gate import (
+    MAX_BARRED,
     MAX_NEW_CLIENTS,
     Accept,
     Answer,
@@ -775,16 +776,43 @@ def test_a_viewer_does_not_bar_others(room, alice, eve):
     assert isinstance(alice.send(alice.type("!")), Accept)
 
 
-def test_nobody_takes_ids_by_the_dozen(alice):
-    def update(number: int) -> bytes:
-        out = bytearray()
-        write_varuint(out, number)
-        for client in range(1000, 1000 + number):
-            out += item(client, 0)[1:-1]
-        return bytes(out) + b"\0"
+def of_many(clients: range) -> bytes:
+    """Return an update of one new struct each."""
+    out = bytearray()
+    write_varuint(out, len(clients))
+    for client in clients:
+        out += item(client, 0)[1:-1]
+    return bytes(out) + b"\0"
 
-    assert alice.send(update(MAX_NEW_CLIENTS + 1)) == Reset(ResetReason.UNKNOWN_HISTORY)
-    assert isinstance(alice.send(update(MAX_NEW_CLIENTS)), Accept)
+
+def test_nobody_takes_ids_by_the_dozen(alice):
+    first = 1000
+    too_many = range(first, first + MAX_NEW_CLIENTS + 1)
+    assert alice.send(of_many(too_many)) == Reset(ResetReason.UNKNOWN_HISTORY)
+    assert isinstance(alice.send(of_many(too_many[1:])), Accept)
+
+
+def test_nobody_makes_the_log_grow_by_what_is_refused(room, alice, eve):
+    first = 1000
+    assert isinstance(eve.send(of_many(range(first, first + MAX_BARRED - 1))), Refuse)
+    assert isinstance(eve.send(eve.type("the last")), Refuse)
+    for _ in range(2):
+        assert eve.send(of_many(range(5000, 5001))) == Reset(ResetReason.BARRED)
+    assert len(room.log.barred) == MAX_BARRED
+    # What is barred already is refused as ever, also after a restart; others have their own count.
+    log = LogState.of_document(room.doc.get_update(), room.log.owners, room.log.barred)
+    for known in (room.log, log):
+        assert isinstance(judge(UPDATE, eve.type("!"), eve.standing, known), Refuse)
+        again = judge(UPDATE, of_many(range(5000, 5001)), eve.standing, known)
+        assert again == Reset(ResetReason.BARRED)
+        alice.may_edit(False)
+        assert isinstance(judge(UPDATE, alice.type("x"), alice.standing, known), Refuse)
+
+
+def test_one_frame_does_not_make_the_log_grow_by_what_is_refused(room, eve):
+    many = range(1000, 1000 + MAX_BARRED + 1)
+    assert eve.send(of_many(many)) == Reset(ResetReason.BARRED)
+    assert not room.log.barred
 
 
 def test_who_is_in_the_document_but_in_no_record_counts_as_the_server(room, alice):
@@ -813,6 +841,7 @@ def test_what_was_noted_can_be_taken_back(room, alice, eve):
             list(log.deleted),
             dict(log.owners),
             dict(log.barred),
+            {account: number for account, number in log.barred_of.items() if number},
             {account: list(ranges) for account, ranges in log.refused_deletions.items() if ranges},
         )
 

@@ -287,3 +287,39 @@ async def test_notebook_7_shows_the_same(lab: LabServer, people: People) -> None
     await ben.press("share")
     await ben.appears("Only its owners can invite others")
     assert not people.faults
+
+
+async def test_what_is_shared_is_deleted_in_the_file_browser_after_a_confirmation(
+    people: People, lab: LabServer
+) -> None:
+    """JupyterLab shows the sentence; the page that it names takes the password."""
+    _, link = share(lab, "plan.py", "owner")
+    ada = await people.come("ada")
+    await ada.follow(link)
+    await ada.sees("import os")
+
+    async def delete() -> None:
+        item = ada.page.locator(".jp-DirListing-item", has_text="plan.py")
+        await item.click(button="right")
+        await ada.page.locator(".lm-Menu-itemLabel", has_text="Move to Trash").click()
+        await ada.accept()
+
+    await delete()
+    refusal = ada.page.locator(".jp-Dialog", has_text="confirm it with your password")
+    await expect(refusal).to_be_visible(timeout=PATIENCE)
+    found = re.search(r"https?://\S+/collab-ai/confirm/\S+", await refusal.inner_text())
+    assert found is not None
+    assert (lab.root / "plan.py").exists(), "nothing is gone before"
+    await ada.button("Close").click()
+
+    page = await ada.page.context.new_page()
+    await page.goto(found[0])
+    await expect(page.get_by_text("plan.py").first).to_be_visible(timeout=PATIENCE)
+    await page.fill("input[type=password]", PASSWORD)
+    await page.get_by_role("button").first.click()
+    await expect(page.locator("input[type=password]")).to_have_count(0, timeout=PATIENCE)
+    await page.close()
+
+    await delete()
+    await eventually(lambda: not (lab.root / "plan.py").exists())
+    assert people.faults == []
