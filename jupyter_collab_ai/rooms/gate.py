@@ -78,8 +78,8 @@ The rules, each with what the contract says in our words:
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
