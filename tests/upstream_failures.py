@@ -164,6 +164,17 @@ FAILURES: dict[str, Failure] = {
             "rooms/test_disk.py::test_a_file_that_was_not_touched_never_wins_over_the_log",
         ),
     ),
+    "D12": Failure(
+        "What makes the store smaller destroys the document.",
+        (
+            "rooms/test_history_compaction.py::"
+            "test_a_compacted_log_is_the_same_document_at_the_end_of_each_span",
+            "rooms/test_history_compaction.py::"
+            "test_a_thinned_log_is_the_same_document_at_the_end_of_each_day",
+            "rooms/test_history_compaction.py::test_people_write_while_the_log_is_compacted",
+            "rooms/test_history_compaction.py::test_a_server_that_dies_on_the_way_has_done_nothing",
+        ),
+    ),
     "F1": Failure(
         "One dropped insert poisons what its author writes after it.",
         ("rooms/test_gate.py::test_a_dropped_insert_does_not_poison_the_log",),
@@ -204,6 +215,16 @@ FAILURES: dict[str, Failure] = {
             "rooms/test_textdiff.py::test_lines_that_have_little_in_common_are_replaced_in_one_piece",
         ),
     ),
+    "M1": Failure(
+        "The store of a document grows for ever.",
+        (
+            "rooms/test_history_compaction.py::"
+            "test_a_typed_document_takes_a_small_multiple_of_its_size",
+            "rooms/test_history_compaction.py::test_what_came_and_went_takes_no_room",
+            "rooms/test_history_compaction.py::"
+            "test_a_room_compacts_its_log_as_it_goes_and_at_its_end",
+        ),
+    ),
     "M2": Failure(
         "Each look at the timeline leaves a copy behind.",
         ("blackbox/test_roles.py::test_forks_and_timelines_are_shut",),
@@ -223,5 +244,33 @@ FAILURES: dict[str, Failure] = {
     "M6": Failure(
         "A change is encoded again for each who gets it.",
         ("rooms/test_reconnecting.py::test_a_change_is_encoded_once_for_all_who_get_it",),
+    ),
+    "A1": Failure(
+        "All is cleared and written again, and what somebody typed meanwhile is gone.",
+        ("ai/test_upstream_failures.py::test_a1_what_is_typed_while_all_is_rewritten_stays",),
+    ),
+    "A2": Failure(
+        "Text is written piece by piece at fixed places, and an insert meanwhile garbles it.",
+        ("ai/test_upstream_failures.py::test_a2_an_insert_meanwhile_garbles_nothing",),
+    ),
+    "A3": Failure(
+        "A cell is deleted and a new one made: its id, outputs and cursors are lost.",
+        ("ai/test_upstream_failures.py::test_a3_a_cell_that_is_rewritten_is_the_same_cell",),
+    ),
+    "A4": Failure(
+        "Cells are found by their index, and the wrong one is edited.",
+        ("ai/test_upstream_failures.py::test_a4_a_cell_is_found_by_its_id",),
+    ),
+    "A5": Failure(
+        "The file is written behind the open document.",
+        ("ai/test_upstream_failures.py::test_a5_nothing_is_written_to_the_file_behind_the_room",),
+    ),
+    "A6": Failure(
+        "All that an AI does is shown as one presence.",
+        ("ai/test_upstream_failures.py::test_a6_each_operation_is_shown_for_itself",),
+    ),
+    "A7": Failure(
+        "A model's line numbers are believed, and fixes offered that can't be read.",
+        ("ai/test_upstream_failures.py::test_a7_lines_and_fixes_of_a_model_are_not_believed",),
     ),
 }

@@ -67,6 +67,7 @@ async def test_settings_are_no_way_to_files(server: Server, name: str) -> None:
 
 
 async def test_workspaces_are_ones_own(server: Server) -> None:
+    """What JupyterLab remembers of a person lies in these: the layout, and the recent files."""
     assert (await server("viewer", "PUT", SPACE, workspace(secret="path"))).status == 204
     assert (await server("viewer", "GET", SPACE)).json["data"] == {"secret": "path"}
     for who in ("owner", "root"):
