@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -14,11 +14,21 @@ from jupyter_collab_ai.locks.leases import anything_stands
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms.ports import Right
 from jupyter_collab_ai.sessions.paths import canonical, join
-from jupyter_collab_ai.sessions.roles import Capability
+from jupyter_collab_ai.sessions.roles import Capability, Standing
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.sessions.store import user_json
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.tables import users
+
+
+def _right(standing: Standing) -> Right:
+    return Right(
+        may_read=standing.may(Capability.READ),
+        may_write=standing.may(Capability.WRITE),
+        session_id=standing.session_id,
+        role=None if standing.as_admin or standing.role is None else standing.role.value,
+        capabilities=frozenset(one.value for one in Capability if standing.may(one)),
+    )
 
 
 class SessionRights:
@@ -29,14 +39,11 @@ class SessionRights:
 
     async def right(self, principal: Principal, path: str) -> Right:
         """Return what ``principal`` may do with the document at ``path``."""
-        standing = await self._sessions.standing(principal, path)
-        return Right(
-            may_read=standing.may(Capability.READ),
-            may_write=standing.may(Capability.WRITE),
-            session_id=standing.session_id,
-            role=None if standing.as_admin or standing.role is None else standing.role.value,
-            capabilities=frozenset(one.value for one in Capability if standing.may(one)),
-        )
+        return _right(await self._sessions.standing(principal, path))
+
+    async def rights_of(self, principals: Sequence[Principal], path: str) -> list[Right]:
+        """Return what each of many may do with the document at ``path``."""
+        return list(map(_right, await self._sessions.standings(principals, path)))
 
     async def document_path(
         self,

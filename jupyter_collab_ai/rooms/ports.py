@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,6 +36,10 @@ class Rights(Protocol):
 
         Asked for each batch of messages, so it has to be quick when nothing has changed.
         """
+        ...
+
+    async def rights_of(self, principals: Sequence[Principal], path: str) -> Sequence[Right]:
+        """Return the same of each of many, at the cost of one."""
         ...
 
     async def document_path(

@@ -681,14 +681,17 @@ class LiveRoom:
         while stale := [one for one in (*self.connections, *gone) if one.stale]:
             for connection in stale:
                 connection.stale = False
-                try:
-                    right = await self._rights.right(connection.principal, self.path)
-                except DatabaseUnavailable:
-                    # Without an answer nothing is taken from anybody, or shown.
+            try:
+                principals = [connection.principal for connection in stale]
+                rights = await self._rights.rights_of(principals, self.path)
+            except DatabaseUnavailable:
+                # Without an answer nothing is taken from anybody, or shown.
+                for connection in stale:
                     connection.stale = True
-                    await asyncio.sleep(delay)
-                    delay = min(delay * 2, LAST_RETRY)
-                    continue
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_RETRY)
+                continue
+            for connection, right in zip(stale, rights, strict=True):
                 if right != connection.right:
                     self._set_right(connection, right)
                 connection.checked_at = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from jupyter_collab_ai.errors import NotFound
@@ -57,6 +57,25 @@ class Standings:
             ticket = self._standings.ticket()
             known = await self._database.read(lambda tx: _at(tx, path, principal.user_id))
             self._standings.put(key, known, ticket)
+        return self._standing(principal, path, known)
+
+    async def standings(self, principals: Sequence[Principal], path: str) -> list[Standing]:
+        """Return what each of many is at a canonical path, by one question to the database."""
+        path = self._moved(path)
+        known = {each.user_id: self._standings.get((each.user_id, path)) for each in principals}
+        asked = [user_id for user_id, found in known.items() if found is None]
+        if asked:
+            ticket = self._standings.ticket()
+            session_id, roles = await self._database.read(lambda tx: _all_at(tx, path))
+            for user_id in asked:
+                known[user_id] = found = session_id, roles.get(user_id)
+                self._standings.put((user_id, path), found, ticket)
+        nothing = None, None
+        return [self._standing(each, path, known[each.user_id] or nothing) for each in principals]
+
+    def _standing(
+        self, principal: Principal, path: str, known: tuple[SessionId | None, Role | None]
+    ) -> Standing:
         session_id, role = known
         if session_id is None and is_within(path, home_of(principal.username)):
             role = Role.OWNER
@@ -199,6 +218,11 @@ class Standings:
     def _forget(self) -> None:
         self._standings.clear()
         self._visible.clear()
+
+
+def _all_at(tx: Tx, path: str) -> tuple[SessionId | None, dict[UserId, Role]]:
+    session = store.covering(tx, path)
+    return (None, {}) if session is None else (session.id, store.roles_of(tx, session.id))
 
 
 def _at(tx: Tx, path: str, user_id: UserId) -> tuple[SessionId | None, Role | None]:

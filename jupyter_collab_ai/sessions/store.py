@@ -330,6 +330,14 @@ def role_of(tx: Tx, session_id: SessionId, user_id: UserId) -> Role | None:
     return None if value is None else Role(value)
 
 
+def roles_of(tx: Tx, session_id: SessionId) -> dict[UserId, Role]:
+    """Return the role of each member; a session has a bounded number of them."""
+    rows = tx.execute(
+        select(members.c.user_id, members.c.role).where(members.c.session_id == session_id)
+    )
+    return {row.user_id: Role(row.role) for row in rows}
+
+
 def members_of(tx: Tx, session_id: SessionId) -> list[Member]:
     """Return the members of a session in the order in which they joined."""
     rows = tx.execute(

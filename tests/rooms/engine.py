@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,9 @@ class People:
 
     async def right(self, principal: Principal, path: str) -> Right:
         return self.rights.get(principal.username, NOBODY)
+
+    async def rights_of(self, principals: Sequence[Principal], path: str) -> list[Right]:
+        return [await self.right(principal, path) for principal in principals]
 
     async def document_path(
         self, principal: Principal, session_id: SessionId, path: str | None

@@ -89,6 +89,29 @@ async def test_it_is_asked_once_while_nothing_changes(house, ada, monkeypatch):
     assert session["path"] in await house.sessions.visible_paths(ada)
 
 
+async def test_many_are_asked_for_at_once(house, ada, ben, cleo, admin, monkeypatch):
+    session = await house.share(ada, "f", type_="directory")
+    await house.add(session, ben, Role.VIEWER)
+    everybody = [cleo, ben, admin, ada, ben]
+    reads = []
+    read = house.database.read
+
+    async def counted(function):
+        reads.append(function)
+        return await read(function)
+
+    for path in ("users/ada/f/x.py", "users/ada/f", "users/ben/y.py", "data"):
+        house.sessions._forget()
+        monkeypatch.setattr(house.database, "read", counted)
+        together = await house.sessions.standings(everybody, path)
+        assert together == await house.sessions.standings(everybody, path)
+        assert len(reads) == 1, "asked once, and remembered"
+        monkeypatch.undo()
+        reads.clear()
+        house.sessions._forget()
+        assert together == [await house.sessions.standing(each, path) for each in everybody]
+
+
 async def test_another_server_hears_of_changes(house, ada, ben):
     session = await house.share(ada)
     await house.add(session, ben, Role.EDITOR)
