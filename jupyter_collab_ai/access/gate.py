@@ -24,6 +24,7 @@ from tornado import httputil
 from tornado.web import Application, ErrorHandler, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from jupyter_collab_ai.access.bodies import bounded
 from jupyter_collab_ai.access.confirming import Confirming
 from jupyter_collab_ai.access.decisions import Decisions
 from jupyter_collab_ai.access.folders import Folders
@@ -261,6 +262,14 @@ def _finish(handler: RequestHandler) -> None:
         RequestHandler.finish(handler)
 
 
+def _may_be_known(application: Application, request: httputil.HTTPServerRequest) -> bool:
+    """Tell whether a request carries a credential that could be good."""
+    provider = application.settings.get("identity_provider")
+    may_be_known: Callable[[httputil.HTTPServerRequest], bool] | None
+    may_be_known = getattr(provider, "may_be_known", None)
+    return may_be_known is not None and may_be_known(request)
+
+
 def principal_of(user: object) -> Principal | None:
     """Return the principal of what the identity provider returned."""
     principal = getattr(user, "principal", None)
@@ -360,9 +369,10 @@ class Gate:
             path_args: list[bytes] | None = None,
             path_kwargs: dict[str, bytes] | None = None,
         ) -> Any:
+            guarded = self.guarded(target_class)
             return make(
                 request,
-                self.guarded(target_class),
+                bounded(request, guarded, lambda: _may_be_known(application, request)),
                 self.kwargs_of(target_class, target_kwargs),
                 path_args,
                 path_kwargs,

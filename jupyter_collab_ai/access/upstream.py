@@ -20,6 +20,8 @@ NAMES = (
     "tornado.web:Application.get_handler_delegate",
     "tornado.web:Application.find_handler",
     "tornado.web:RequestHandler.prepare",
+    "tornado.web:stream_request_body",
+    "tornado.http1connection:HTTP1Connection.set_max_body_size",
     "tornado.web:RequestHandler.write_error",
     "tornado.websocket:WebSocketHandler.on_connection_close",
     "jupyter_server.base.handlers:AuthenticatedHandler.token",

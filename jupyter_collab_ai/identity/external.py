@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.utils import ensure_async
+from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 from traitlets import TraitType
 
@@ -53,6 +54,10 @@ class ExternalProvider(CollabProvider):
             Credential.BEARER if by_token else Credential.COOKIE,
             address=handler.request.remote_ip or "",
         )
+
+    def may_be_known(self, request: HTTPServerRequest) -> bool:
+        """Tell whether a request has any credential: what is good, the other provider knows."""
+        return bool({"Authorization", "Cookie"} & set(request.headers)) or "token" in request.query
 
     def _jupyters_token(self) -> str:
         """Return Jupyter's own token, or nothing where it is none that anybody may come by.

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from jupyter_server.auth import IdentityProvider, PasswordIdentityProvider, User
 from jupyter_server.auth.security import passwd_check
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 from traitlets import default
@@ -69,6 +70,13 @@ class CollabProvider(IdentityProvider):
     async def _principal(self, handler: RequestHandler) -> Principal | None:
         raise NotImplementedError
 
+    def may_be_known(self, request: HTTPServerRequest) -> bool:
+        """Tell whether a request carries a credential that could be good, without waiting.
+
+        Of those that could, :meth:`get_user` finds out whether they are.
+        """
+        raise NotImplementedError
+
     def is_token_authenticated(self, handler: RequestHandler) -> bool:
         """Return whether a request carries a credential that no other site can make it send."""
         user = getattr(handler, _ATTRIBUTE, None)
@@ -125,6 +133,18 @@ class CollabIdentityProvider(CollabProvider, PasswordIdentityProvider):
         if given is not None:
             return await self._exchange(handler, identity, given)
         return await self._by_cookie(handler, identity)
+
+    def may_be_known(self, request: HTTPServerRequest) -> bool:
+        """Tell whether a request has Jupyter's token, or what was signed here."""
+        if self.identity is None:
+            return False
+        scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
+        if scheme.lower() == "token":
+            return same_token(given.strip(), self.token)
+        if scheme.lower() == "bearer":
+            return self.identity.was_signed(given.strip(), Credential.BEARER)
+        cookie = request.cookies.get(self._cookie_name_at(request.host))
+        return cookie is not None and self.identity.was_signed(cookie.value, Credential.COOKIE)
 
     async def _by_cookie(self, handler: RequestHandler, identity: Identity) -> Principal | None:
         cookie = handler.get_cookie(self.get_cookie_name(handler))
@@ -192,9 +212,10 @@ class CollabIdentityProvider(CollabProvider, PasswordIdentityProvider):
 
     def get_cookie_name(self, handler: RequestHandler) -> str:
         """Return the name of the login cookie, another one for each port of a host."""
-        if self.cookie_name:
-            return str(self.cookie_name)
-        return "collab-ai-" + re.sub(r"[^A-Za-z0-9]", "-", handler.request.host)
+        return self._cookie_name_at(handler.request.host)
+
+    def _cookie_name_at(self, host: str) -> str:
+        return str(self.cookie_name or "collab-ai-" + re.sub(r"[^A-Za-z0-9]", "-", host))
 
     def _cookie_options(self, handler: RequestHandler) -> dict[str, Any]:
         secure = self.secure_cookie

@@ -61,6 +61,8 @@ T = TypeVar("T")
 _WRONG = "The username or the password is wrong."
 _ELSEWHERE = "Accounts of this server come from its own sign-in service; sign in there."
 _REVOKED = "This login has ended; sign in again."
+#: What a token is for, by how it comes.
+_AUDIENCES = {Credential.BEARER: Audience.ACCESS, Credential.COOKIE: Audience.COOKIE}
 #: Seconds from an expiry to the look at it, so that the clock is surely past it.
 _GRACE = 0.05
 #: Characters of a token of Jupyter's that nobody can guess; those that are generated have 48.
@@ -130,8 +132,7 @@ class Identity:
         """
         if self.external:
             raise NotAuthenticated(_ELSEWHERE)
-        audience = Audience.COOKIE if credential is Credential.COOKIE else Audience.ACCESS
-        claims = self._tokens.verify(token, audience)
+        claims = self._tokens.verify(token, _AUDIENCES[credential])
         login = await self._login(claims.login_id)
         user = await self._user(claims.user_id)
         if login is None or user is None or login.user_id != user.id:
@@ -146,6 +147,16 @@ class Identity:
         if now - login.last_used_at > store.USE and login.id not in self._noting:
             self._spawn(self._note_use(login.id))
         return _principal(user, credential, login.id)
+
+    def was_signed(self, token: str, credential: Credential) -> bool:
+        """Tell whether an access token or a login cookie was made here, be it good or not now."""
+        try:
+            self._tokens.verify(token, _AUDIENCES[credential])
+        except TokenExpired:
+            return True
+        except NotAuthenticated:
+            return False
+        return True
 
     async def authenticate_starter(self) -> Principal:
         """Return who holds Jupyter's own token, which the caller has compared.
