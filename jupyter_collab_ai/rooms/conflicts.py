@@ -40,23 +40,26 @@ class Conflicts:
         #: What nobody was there to be told.
         self._untold: dict[str, Any] | None = None
 
-    async def keep(self, content: Content, places: int) -> None:
-        """Keep what the file held, and tell people; whoever comes first where nobody is here.
-
-        Args:
-            content: What the file held.
-            places: In how many places people had changed the same.
+    async def keep(self, content: Content) -> str:
+        """Keep what the file held as a version, and return its id.
 
         Raises:
             DatabaseUnavailable: It could not be kept, so the file must not be written over.
         """
-        room = self._room
-        version = await self._versions.keep(room.document, content, NAME, origin=Origin.DISK)
+        return await self._versions.keep(self._room.document, content, NAME, origin=Origin.DISK)
+
+    def tell(self, version: str, places: int) -> None:
+        """Tell people; whoever comes first where nobody is here.
+
+        Args:
+            version: What was kept.
+            places: In how many places people had changed the same.
+        """
         conflict = {"version": version, "name": NAME, "places": places, "message": _MESSAGE}
-        if not room.connections:
+        if not self._room.connections:
             self._untold = conflict
             return
-        for connection in tuple(room.connections):
+        for connection in tuple(self._room.connections):
             self._tell(connection, conflict)
         self._publish(conflict)
 

@@ -18,6 +18,9 @@ from jupyter_collab_ai.rooms.yupdate import IdRanges
 
 T = TypeVar("T")
 
+#: An update that changes nothing.
+EMPTY_UPDATE = bytes(2)
+
 
 def new_client_id() -> int:
     """Return a Yjs client id for the server that has never been used."""

@@ -17,7 +17,7 @@ from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.ids import DocumentId, new_id
 from jupyter_collab_ai.storage.database import Database, Tx
-from jupyter_collab_ai.storage.tables import documents
+from jupyter_collab_ai.storage.tables import documents, merged_files
 
 #: The change topic of documents; its key is the id of the document.
 TOPIC = "document"
@@ -173,6 +173,7 @@ def note_saved(tx: Tx, document_id: DocumentId, saved_hash: str | None, saved_se
         .where(documents.c.id == document_id)
         .values(saved_hash=saved_hash, saved_seq=saved_seq, saving_seq=None)
     )
+    tx.execute(delete(merged_files).where(merged_files.c.document_id == document_id))
 
 
 def note_saving(tx: Tx, document_id: DocumentId, seq: int) -> None:

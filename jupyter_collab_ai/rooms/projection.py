@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,19 +20,19 @@ from tornado.web import HTTPError
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound, StaleDocument
+from jupyter_collab_ai.rooms.conflicts import Conflicts
 from jupyter_collab_ai.rooms.content import (
     Content,
     build,
     content_of,
-    first_update,
     has_doubled_ids,
     same,
     tell_cells_apart,
 )
-from jupyter_collab_ai.rooms.documents import Kind, note_saved, note_saving
 from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp
+from jupyter_collab_ai.rooms.lastknown import LastKnown, Merged, MergedElsewhere
 from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
-from jupyter_collab_ai.rooms.reconcile import merge_into
+from jupyter_collab_ai.rooms.reconcile import Outcome, merge_into
 from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.storage.database import Database
 
@@ -62,10 +62,10 @@ class Projection:
         files: Files,
         database: Database,
         update_log: UpdateLog,
+        conflicts: Conflicts,
         *,
         on_saved: Callable[[bool, str | None], None],
         on_gone: Callable[[], None],
-        on_conflict: Callable[[Content, int], Awaitable[None]],
         save_after: float = SAVE_AFTER,
         poll: float = POLL,
     ) -> None:
@@ -76,20 +76,17 @@ class Projection:
             files: Where its file is.
             database: Where it is noted what the file holds.
             update_log: From where the state at the last save is read.
+            conflicts: Keeps what loses a conflict with people, and tells them.
             on_saved: Told after each save whether it worked, and if not why not.
             on_gone: Called when the file is gone for good.
-            on_conflict: Given what the file held and in how many places people had changed the
-                same, before it is written over.
             save_after: Seconds from a change until it is saved.
             poll: Seconds between two looks at the file.
         """
         self._room = room
         self._files = files
-        self._database = database
-        self._log = update_log
         self._on_saved = on_saved
         self._on_gone = on_gone
-        self._on_conflict = on_conflict
+        self._conflicts = conflicts
         self._save_after = save_after
         self._poll = poll
         self._stamp: Stamp | None = None
@@ -99,11 +96,7 @@ class Projection:
         #: Somebody else has written the file right after us.
         self._foreign = False
         self._newline = "\n"
-        self._saved_seq = room.document.saved_seq
-        self._saved_hash = room.document.saved_hash
-        self._saving_seq = room.document.saving_seq
-        #: What of the file was merged since it was last known to hold the document.
-        self._merged: Content | None = None
+        self._known = LastKnown(database, update_log, room.document)
         self._missing = 0
         self._next_look = 0.0
         self._lock = asyncio.Lock()
@@ -118,6 +111,7 @@ class Projection:
             disk: The file as it was just read; None where writing it was cut off.
         """
         async with self._lock:
+            await self._known.load()
             if disk is None:
                 self._stamp = await self._files.stat(self._room.path)
                 self._room.touch()
@@ -136,7 +130,9 @@ class Projection:
         """
         self._room.on_change = None
         if self._task is not None:
-            self._task.cancel()
+            # A merge that is cut off while it is recorded would be made once more.
+            async with self._lock:
+                self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         if not save or self._room.changed_at is None:
@@ -205,6 +201,7 @@ class Projection:
         if now < self._next_look:
             return
         self._next_look = now + self._poll
+        await self._known.settle()
         stamp = await self._files.stat(self._room.path)
         self._missing = 0
         if not await self._is_untouched(stamp):
@@ -227,7 +224,6 @@ class Projection:
 
     async def _save(self) -> None:
         room = self._room
-        document_id = room.document.id
         await self._take_in_changes()
         changed_at = room.changed_at
         room.changed_at = None
@@ -237,7 +233,7 @@ class Projection:
                 # In a file each cell has its own, and the document must not differ from it.
                 await room.edit(tell_cells_apart)
                 seq, content = await self._content()
-            await self._database.write(lambda tx: note_saving(tx, document_id, seq))
+            await self._known.saving(seq)
             # Once more, as close to the writing as can be: what others wrote would be lost.
             if await self._take_in_changes():
                 room.touch()
@@ -273,9 +269,7 @@ class Projection:
 
     async def _note(self, digest: str | None, seq: int) -> None:
         """Remember that the file holds the document as it was at ``seq``."""
-        document_id = self._room.document.id
-        self._saved_hash, self._saved_seq, self._merged = digest, seq, None
-        await self._database.write(lambda tx: note_saved(tx, document_id, digest, seq))
+        await self._known.saved(digest, seq)
         if digest is not None:
             await self._room.edit(lambda doc: _mark_clean(doc, digest))
 
@@ -289,17 +283,16 @@ class Projection:
         self._checked, self._foreign = None, False
 
     async def _compare(self, disk: OnDisk) -> None:
-        if disk.digest == self._saved_hash:
+        known = self._known
+        if known.holds(disk.digest) and not known.is_merged:
             if await self._is_saved():
                 return
         elif await self._holds_document(disk):
             return
-        else:
-            cut_off, self._saving_seq = self._saving_seq, None
-            if cut_off is None or not await self._is_own(disk, cut_off):
-                await self._merge(disk.content)
-                if await self._holds_document(disk):
-                    return
+        elif not known.holds(disk.digest) and not await known.is_own(disk.digest, disk.content):
+            await self._merge(disk)
+            if await self._holds_document(disk):
+                return
         # The log has more than the file: it is written at once, so that what comes next on
         # disk can be told from what is here already.
         self._room.touch(time.monotonic() - self._save_after)
@@ -308,10 +301,12 @@ class Projection:
         """Tell whether the document is the same as it was at the last save."""
         room = self._room
         seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
-        if seq == self._saved_seq:
+        if seq == self._known.saved_seq:
             return True
-        history = await self._log.history_at(room.document.id, room.epoch, self._saved_seq)
-        saved = await asyncio.to_thread(content_of, room.kind, list(history.updates))
+        updates = await self._known.saved_updates()
+        if updates is None:
+            return False
+        saved = await asyncio.to_thread(content_of, room.kind, updates)
         live = await asyncio.to_thread(content_of, room.kind, [state])
         return await asyncio.to_thread(same, room.kind, saved, live)
 
@@ -320,51 +315,31 @@ class Projection:
         seq, live = await self._content()
         if not await asyncio.to_thread(same, self._room.kind, live, disk.content):
             return False
-        if (disk.digest, seq) != (self._saved_hash, self._saved_seq):
-            await self._note(disk.digest, seq)
+        await self._note(disk.digest, seq)
         return True
 
-    async def _is_own(self, disk: OnDisk, seq: int) -> bool:
-        """Tell whether the file is what was being written when the server ended.
-
-        Jupyter's contents manager writes files in place, so it may be a part of that.
-        """
+    async def _merge(self, disk: OnDisk) -> None:
         room = self._room
-        history = await self._log.history_at(room.document.id, room.epoch, seq)
-        meant = await asyncio.to_thread(content_of, room.kind, list(history.updates))
-        if await asyncio.to_thread(same, room.kind, meant, disk.content):
-            await self._note(disk.digest, seq)
-            return True
-        return room.kind is Kind.TEXT and str(meant).startswith(disk.content)
+        base = await self._known.base(disk.content)
 
-    async def _merge(self, content: Content) -> None:
-        room = self._room
-        base = await self._base()
+        def change(doc: Doc[Any]) -> Outcome:
+            return merge_into(room.kind, doc, None if base is None else build(base), disk.content)
 
-        def change(doc: Doc[Any]) -> int:
-            return merge_into(room.kind, doc, None if base is None else build(base), content)
-
-        conflicts = await room.merge(change, origin=Origin.DISK)
-        if conflicts:
-            # Where it can't be kept now, the file is not written, and it is merged once more.
-            await self._on_conflict(content, conflicts)
-        self._merged = content
-        if conflicts:
-            log.warning(
-                "A file changed on disk where people had changed it too, in %d places; "
-                "there the live text stands.",
-                conflicts,
-            )
-
-    async def _base(self) -> list[bytes] | None:
-        """Return the document that the file held before it changed; None if that is unknown."""
-        room = self._room
-        if self._merged is not None:
-            return [await asyncio.to_thread(first_update, room.kind, self._merged, "", None)]
-        if self._saved_seq == 0:
-            return None
-        history = await self._log.history_at(room.document.id, room.epoch, self._saved_seq)
-        return list(history.updates)
+        data, outcome = await room.work_out(change)
+        version = None
+        if outcome.conflicts:
+            # Before the merge is recorded: after that the file may be written over at any moment.
+            version = await self._conflicts.keep(disk.content)
+        merged = Merged(disk.digest, outcome.content)
+        try:
+            await room.add(data, origin=Origin.DISK, fence=await self._known.merging(merged))
+        except MergedElsewhere:
+            await self._known.load()
+            return
+        self._known.has_merged(merged)
+        if version is not None:
+            log.info("A file changed on disk where people had changed it too; both are kept.")
+            self._conflicts.tell(version, outcome.conflicts)
 
 
 def _mark_clean(doc: Doc[Any], digest: str) -> None:

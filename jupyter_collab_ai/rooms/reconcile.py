@@ -8,6 +8,7 @@ theirs stands. A notebook is merged cell by cell and, within a cell, like a text
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -27,7 +28,17 @@ Cell = dict[str, Any]
 _WHOLE = ("attachments", "outputs", "execution_count")
 
 
-def merge_into(kind: Kind, doc: Doc[Any], base: Doc[Any] | None, disk: Content) -> int:
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a merge."""
+
+    #: In how many places both had changed, and the live document stands.
+    conflicts: int
+    #: What the file holds, with the cells' ids that they have in the document.
+    content: Content
+
+
+def merge_into(kind: Kind, doc: Doc[Any], base: Doc[Any] | None, disk: Content) -> Outcome:
     """Bring the file's content into a document; for worker threads.
 
     Args:
@@ -36,15 +47,22 @@ def merge_into(kind: Kind, doc: Doc[Any], base: Doc[Any] | None, disk: Content) 
         base: The document that the file was last known to hold. Where it is not known, what
             the file holds replaces what the document holds.
         disk: What the file holds now.
-
-    Returns:
-        In how many places both had changed, and the live document stands.
     """
     if kind is Kind.NOTEBOOK:
         return _NotebookMerge(doc, base, disk).run()
     text = doc.get("source", type=Text)
     before = None if base is None else str(base.get("source", type=Text))
-    return _merge_text(text, before, disk)
+    return Outcome(_merge_text(text, before, disk), disk)
+
+
+def distance(kind: Kind, one: Content, other: Content) -> int:
+    """Return how far two contents are apart: in characters, or in cells; for worker threads."""
+    if kind is Kind.TEXT:
+        return sum(edit.end - edit.start + len(edit.new_text) for edit in diff(one, other))
+    shapes = [
+        Counter(_shape(_plain(cell)) for cell in content["cells"]) for content in (one, other)
+    ]
+    return ((shapes[0] - shapes[1]) + (shapes[1] - shapes[0])).total()
 
 
 def _merge_text(text: Text, base: str | None, disk: str) -> int:
@@ -67,8 +85,8 @@ class _NotebookMerge:
     conflicts: int = 0
     live: Array[Any] = field(init=False)
 
-    def run(self) -> int:
-        """Merge, and return in how many places both had changed."""
+    def run(self) -> Outcome:
+        """Merge."""
         self.live = self.doc.get("cells", type=Array)
         source = self.base_doc if self.base_doc is not None else self.doc
         base = [_plain(cell.to_py()) for cell in source.get("cells", type=Array)]
@@ -77,7 +95,11 @@ class _NotebookMerge:
         self._merge_cells({cell["id"]: cell for cell in base}, disk)
         self._delete({cell["id"]: cell for cell in base}, {cell["id"] for cell in disk})
         self._insert_and_move([cell["id"] for cell in base], disk)
-        return self.conflicts
+        cells = [
+            {**cell, "id": named["id"]}
+            for cell, named in zip(self.disk["cells"], disk, strict=True)
+        ]
+        return Outcome(self.conflicts, {**self.disk, "cells": cells})
 
     # ------------------------------------------------------------ cells that stay
 

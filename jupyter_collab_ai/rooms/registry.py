@@ -303,9 +303,9 @@ class Rooms:
             self._files,
             self._database,
             self.log,
+            conflicts,
             on_saved=lambda saved, why: self._tell_saved(room, saved, why),
             on_gone=lambda: self._spawn(self._gone(room)),
-            on_conflict=conflicts.keep,
         )
         room.when_in_trouble(lambda why: self._tell_saved(room, why is None, why))
         room.on_presence = partial(self._presence, conflicts)

@@ -88,7 +88,7 @@ def restoration(
             raise StaleDocument(_GONE) from None
 
     def change(doc: Doc[Any]) -> int:
-        return merge_into(kind, doc, None if base is None else build(base), wanted)
+        return merge_into(kind, doc, None if base is None else build(base), wanted).conflicts
 
     data, conflicts = change_copy(state, client_id, change)
     if conflicts:

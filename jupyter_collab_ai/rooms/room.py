@@ -23,7 +23,13 @@ from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection, Frame
 from jupyter_collab_ai.rooms.content import model_of
-from jupyter_collab_ai.rooms.copies import change_copy, log_state_of, merged, new_client_id
+from jupyter_collab_ai.rooms.copies import (
+    EMPTY_UPDATE,
+    change_copy,
+    log_state_of,
+    merged,
+    new_client_id,
+)
 from jupyter_collab_ai.rooms.documents import Document, Kind
 from jupyter_collab_ai.rooms.gate import (
     Accept,
@@ -277,19 +283,19 @@ class LiveRoom:
         self._put(Foreign(data, origin, user_id, fence, done))
         return await done
 
-    async def merge(self, change: Callable[[Doc[Any]], T], *, origin: Origin) -> T:
-        """Change a copy in a worker thread, and merge the result as if a colleague had sent it.
+    async def work_out(self, change: Callable[[Doc[Any]], T]) -> tuple[bytes, T]:
+        """Change a copy in a worker thread; return the change as an update for :meth:`add`.
 
-        For changes that take long to work out and need no guard.
+        For changes that take long to work out and need no guard: they are merged with what
+        people do meanwhile, as if a colleague had made them. The update is empty where nothing
+        changed.
 
         Raises:
             StaleDocument: The room has been closed.
         """
         state = await self.look(lambda doc: doc.get_update())
         data, result = await asyncio.to_thread(change_copy, state, new_client_id(), change)
-        if data is not None:
-            await self.add(data, origin=origin)
-        return result
+        return data or EMPTY_UPDATE, result
 
     async def move(self, path: str) -> None:
         """Follow the file to another path, and tell JupyterLab, which shows it in the tab."""

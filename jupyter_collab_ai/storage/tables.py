@@ -264,6 +264,18 @@ document_versions = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+#: Files that somebody else has changed, as they were when that was merged into their documents;
+#: gone with the next save.
+merged_files = Table(
+    "merged_files",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    #: SHA-256 of the file.
+    Column("hash", String(64), nullable=False),
+    #: What it held, compressed.
+    Column("content", LargeBinary, nullable=False),
+)
+
 document_clients = Table(
     "document_clients",
     metadata,

@@ -11,8 +11,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from pycrdt import Array, Text
 
+from jupyter_collab_ai.errors import DatabaseUnavailable
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.content import make_cell
+from jupyter_collab_ai.rooms.log import Origin
 from tests.rooms.engine import Client, House, until
 
 LINES = "".join(f"line {number}\n" for number in range(20))
@@ -228,6 +230,181 @@ async def test_what_a_save_leaves_alone(house: House, text: str) -> None:
     await until(lambda: house.read("a.py") == expected)
 
 
+# ---------------------------------------------------------------- what is merged is merged once
+
+ADDED = "added on disk\n"
+TYPED = "typed into what was added there, and long enough to make another line of it"
+
+
+def _fail_to_save(house: House, monkeypatch: pytest.MonkeyPatch, how: str = "note_saving") -> None:
+    """Let the database fail before or after the file is written, and only there."""
+    write = house.database.write
+
+    async def fail(function: Any, **options: Any) -> Any:
+        if how in function.__code__.co_names:
+            raise DatabaseUnavailable("The database can't be reached.")
+        return await write(function, **options)
+
+    monkeypatch.setattr(house.database, "write", fail)
+
+
+async def _type_into_added(ada: Client) -> None:
+    await ada.type(TYPED, at=len(str(ada.text).split(ADDED, maxsplit=1)[0].encode()) + 6)
+    await until(lambda: len(ada.saved) == ada.connection.frames, "all to be recorded")
+
+
+async def test_what_was_merged_is_not_merged_again_after_a_crash(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text that was added on disk was doubled where the server ended before the next save."""
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    with monkeypatch.context() as patch:
+        _fail_to_save(house, patch)
+        await ada.type("mine\n", at=0)
+        house.write("a.py", LINES + ADDED)
+        await until(lambda: str(ada.text) == "mine\n" + LINES + ADDED)
+        await _type_into_added(ada)
+        house.crash()
+    again = await house.client("ada", "a.py", doc=ada.doc)
+    expected = "mine\n" + LINES + ADDED[:6] + TYPED + ADDED[6:]
+    await until(lambda: house.read("a.py") == expected, "the file")
+    assert str(again.text) == expected
+
+
+async def test_a_file_that_changes_again_after_what_was_merged_and_a_crash(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    with monkeypatch.context() as patch:
+        _fail_to_save(house, patch)
+        await ada.type("mine\n", at=0)
+        house.write("a.py", LINES + ADDED)
+        await until(lambda: str(ada.text) == "mine\n" + LINES + ADDED)
+        await _type_into_added(ada)
+        house.crash()
+    changed = LINES.replace("line 3\n", "line three\n")
+    house.write("a.py", changed + ADDED)
+    again = await house.client("ada", "a.py", doc=ada.doc)
+    expected = "mine\n" + changed + ADDED[:6] + TYPED + ADDED[6:]
+    await until(lambda: house.read("a.py") == expected, "the file")
+    assert str(again.text) == expected
+
+
+async def test_a_merge_that_is_being_recorded_when_the_server_stops(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    room = ada.room
+    append = room._recorder.append
+    recording, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(expected: int, entries: Any, *args: Any, **more: Any) -> None:
+        if any(entry.origin is Origin.DISK for entry in entries):
+            recording.set()
+            await go_on.wait()
+        await append(expected, entries, *args, **more)
+
+    monkeypatch.setattr(room._recorder, "append", wait)
+    house.write("a.py", LINES + ADDED)
+    await recording.wait()
+    stopping = asyncio.create_task(house.restart())
+    await until(lambda: ada.closed is not None, "the server to begin to stop")
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.2, go_on.set)
+    await stopping
+    bob = await house.client("bob", "a.py")
+    await until(lambda: house.read("a.py") == str(bob.text) == LINES + ADDED)
+
+
+async def test_a_save_that_could_not_be_noted_is_the_base_of_what_comes_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    with monkeypatch.context() as patch:
+        _fail_to_save(house, patch, "note_saved")
+        await ada.type(ADDED)
+        await until(lambda: house.read("a.py") == LINES + ADDED, "the file")
+        await _type_into_added(ada)
+        house.crash()
+    house.write("a.py", LINES.replace("line 3\n", "line three\n") + ADDED)
+    again = await house.client("ada", "a.py", doc=ada.doc)
+    expected = LINES.replace("line 3\n", "line three\n") + ADDED[:6] + TYPED + ADDED[6:]
+    await until(lambda: house.read("a.py") == expected, "the file")
+    assert str(again.text) == expected
+
+
+async def test_a_save_is_noted_as_soon_as_it_can_be(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    write = house.database.write
+    failed = 0
+
+    async def fail(function: Any, **options: Any) -> Any:
+        nonlocal failed
+        if "note_saved" in function.__code__.co_names and failed < 2:
+            failed += 1
+            raise DatabaseUnavailable("The database can't be reached.")
+        return await write(function, **options)
+
+    monkeypatch.setattr(house.database, "write", fail)
+    await ada.type(ADDED)
+    await until(lambda: house.read("a.py") == LINES + ADDED, "the file")
+    before = ada.room.seq
+
+    await until(lambda: failed == 2, "the second failure")
+    known = house.rooms._open[ada.room.document.id].projection._known
+    await until(lambda: not known._unnoted, "the note")
+    document = await house.rooms.documents.by_path("a.py")
+    assert document is not None
+    assert document.saved_seq >= before
+    assert document.saving_seq is None
+
+
+async def test_a_file_that_is_set_back_to_what_was_saved_last(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    with monkeypatch.context() as patch:
+        _fail_to_save(house, patch)
+        await ada.type("mine\n", at=0)
+        house.write("a.py", LINES + ADDED)
+        await until(lambda: str(ada.text) == "mine\n" + LINES + ADDED)
+        house.write("a.py", LINES)
+        await until(lambda: str(ada.text) == "mine\n" + LINES)
+    await until(lambda: house.read("a.py") == "mine\n" + LINES)
+
+
+async def test_a_merge_that_was_recorded_although_the_database_seemed_to_fail(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    append = ada.room._recorder.append
+    failed = []
+
+    async def fail_after(expected: int, entries: Any, *args: Any, **more: Any) -> None:
+        await append(expected, entries, *args, **more)
+        if not failed and any(entry.origin is Origin.DISK for entry in entries):
+            failed.append(expected)
+            raise DatabaseUnavailable("The connection broke before the answer came.")
+
+    monkeypatch.setattr(ada.room._recorder, "append", fail_after)
+    house.write("a.py", LINES + ADDED)
+    await until(lambda: ADDED in str(ada.text), "the merge")
+    await _type_into_added(ada)
+    expected = LINES + ADDED[:6] + TYPED + ADDED[6:]
+    await until(lambda: house.read("a.py") == expected, "the file")
+    assert failed
+    assert str(ada.text) == expected
+
+
 # ---------------------------------------------------------------- notebooks
 
 
@@ -356,3 +533,30 @@ async def test_metadata_of_a_notebook(house: House) -> None:
     from pycrdt import Map
 
     assert ada.doc.get("meta", type=Map)["metadata"].to_py()["title"] == "T"
+
+
+async def test_a_notebook_without_cell_ids_that_changes_twice_before_a_save(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cells have ids in the document alone, and those must be known at the second merge."""
+    notebook = _notebook(("a", "1"), ("b", "2"))
+    notebook.nbformat_minor = 4
+    for cell in notebook.cells:
+        del cell["id"]
+    ada = await _open(house, notebook)
+    ids = [id_ for id_, _ in _cells(ada)]
+
+    def change(notebook: Any, source: str) -> None:
+        notebook.cells[1].source = source
+
+    with monkeypatch.context() as patch:
+        _fail_to_save(house, patch)
+        await _type_in(ada, 0, " + mine")
+        for source in ("two", "three"):
+            await _change(house, lambda notebook, source=source: change(notebook, source))
+            expected = list(zip(ids, ["1 + mine", source], strict=True))
+            await until(lambda expected=expected: _cells(ada) == expected)
+        house.crash()
+    again = await house.client("ada", "n.ipynb", doc=ada.doc)
+    await until(lambda: "mine" in house.read("n.ipynb"))
+    assert _cells(again) == list(zip(ids, ["1 + mine", "three"], strict=True))
