@@ -49,7 +49,7 @@ class Recorder:
             LogGone: There is no such history any more.
         """
         started = time.monotonic()
-        await self._insist(
+        await self.insist(
             lambda: self._log.append(
                 self._document_id, self._epoch, expected, entries, learned=learned, fence=fence
             )
@@ -62,10 +62,11 @@ class Recorder:
         Raises:
             LogGone: There is no such history any more.
         """
-        updates = await self._insist(lambda: self._log.after(self._document_id, self._epoch, seq))
-        return updates, await self._insist(lambda: self._log.known(self._document_id))
+        updates = await self.insist(lambda: self._log.after(self._document_id, self._epoch, seq))
+        return updates, await self.insist(lambda: self._log.known(self._document_id))
 
-    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
+    async def insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Ask the database until it answers, and let people know while it does not."""
         loop = asyncio.get_running_loop()
         delay = FIRST_RETRY
         while True:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from pycrdt import Array, Doc, Map, Subscription, Text, TransactionEvent
 
-from jupyter_collab_ai.errors import DatabaseUnavailable, StaleDocument
+from jupyter_collab_ai.errors import StaleDocument
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import Ending
@@ -83,9 +83,6 @@ T = TypeVar("T")
 #: Seconds after which rights are asked for again, though nobody has said that they changed:
 #: another server's word may be lost.
 RECHECK = 5.0
-#: Seconds between two attempts to find out about rights, at first and at the most.
-FIRST_RETRY = 0.05
-LAST_RETRY = 1.0
 #: Frames of a connection that may wait for what they hang on.
 MAX_DEFERRED = 4096
 
@@ -683,20 +680,14 @@ class LiveRoom:
 
     async def _refresh_rights(self, gone: Collection[Connection] = ()) -> None:
         """Ask again what those may do whose rights may have changed, and act on it."""
-        delay = FIRST_RETRY
         while stale := [one for one in (*self.connections, *gone) if one.stale]:
             for connection in stale:
                 connection.stale = False
-            try:
-                principals = [connection.principal for connection in stale]
-                rights = await self._rights.rights_of(principals, self.path)
-            except DatabaseUnavailable:
-                # Without an answer nothing is taken from anybody, or shown.
-                for connection in stale:
-                    connection.stale = True
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, LAST_RETRY)
-                continue
+            principals = [connection.principal for connection in stale]
+            # Without an answer nothing is taken from anybody, or shown.
+            rights = await self._recorder.insist(
+                lambda principals=principals: self._rights.rights_of(principals, self.path)  # type: ignore[misc]
+            )
             for connection, right in zip(stale, rights, strict=True):
                 if right != connection.right:
                     self._set_right(connection, right)
