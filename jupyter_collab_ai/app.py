@@ -45,6 +45,7 @@ from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.shared import SharedDocuments
+from jupyter_collab_ai.rooms.whole_files import write_whole
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.sessions import handlers as session_handlers
 from jupyter_collab_ai.sessions.bounds import DEFAULT_BOUNDS, Bounds
@@ -243,6 +244,9 @@ class CollabAI(ExtensionApp):
         sessions = Sessions(database, contents, board, _Moves(self), policy=policy, bounds=bounds)
         rights = SessionRights(sessions)
         files = Files(lambda: server.contents_manager)
+        write_whole(
+            server.contents_manager, lambda: upstream.goes_by_inode(server.web_app.settings)
+        )
         self._compactor = compactor = Compactor(database, keep_days=self.history_days)
         self._rooms = rooms = Rooms(
             database,

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jupyter_server_ydoc
+from jupyter_server_fileid.manager import LocalFileIdManager
 from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import (
     DocForkHandler,
@@ -66,6 +67,11 @@ def check() -> None:
             f"jupyter-server-ydoc {version} differs from what jupyter-collab-ai expects; "
             "install the version that it names in its requirements."
         )
+
+
+def goes_by_inode(settings: Mapping[str, Any]) -> bool:
+    """Tell whether files of the server have their ids by their inodes."""
+    return isinstance(settings.get("file_id_manager"), LocalFileIdManager)
 
 
 def replacements(
