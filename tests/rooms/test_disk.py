@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from pycrdt import Array, Text
 
-from jupyter_collab_ai.errors import DatabaseUnavailable
+from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.content import make_cell
 from jupyter_collab_ai.rooms.log import Origin
@@ -228,6 +228,17 @@ async def test_what_a_save_leaves_alone(house: House, text: str) -> None:
     ends = "\r\n" if "\r\n" in text else "\n"
     expected = text.replace("\r\n", "\n").replace("\n", ends) + "end" + ends
     await until(lambda: house.read("a.py") == expected)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp932"])
+async def test_a_file_in_another_encoding_is_refused_and_left_alone(
+    house: House, encoding: str
+) -> None:
+    data = ("naïve = 'café'\n" if encoding == "latin-1" else "x = '漢字'\n").encode(encoding)
+    (house.root / "a.py").write_bytes(data)
+    with pytest.raises(InvalidRequest, match="UTF-8"):
+        await house.client("ada", "a.py")
+    assert (house.root / "a.py").read_bytes() == data
 
 
 # ---------------------------------------------------------------- what is merged is merged once
