@@ -8,6 +8,7 @@ somebody who understands the meaning to agree.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -21,6 +22,9 @@ from jupyter_collab_ai.ids import FindingId
 
 #: Fixes of one report that are tried; what is beyond is offered as not verified.
 MOST_TRIED = 40
+#: Seconds after which no further fix is tried, and how many are tried at the same time.
+PATIENCE = 20.0
+AT_ONCE = 2
 
 
 async def verify_all(
@@ -41,13 +45,17 @@ async def verify_all(
         confirmed: Findings whose fix somebody who understands the meaning agrees with.
     """
     tried = [finding for finding in findings if finding.fix is not None][:MOST_TRIED]
+    turn = asyncio.Semaphore(AT_ONCE)
+    ends = time.monotonic() + PATIENCE
+
+    async def in_turn(finding: Finding) -> Fix | None:
+        async with turn:
+            if time.monotonic() > ends:
+                return finding.fix
+            return await _verified(snapshot, finding, before, analyzers, finding.id in confirmed)
+
     async with asyncio.TaskGroup() as group:
-        tasks = {
-            finding.id: group.create_task(
-                _verified(snapshot, finding, before, analyzers, finding.id in confirmed)
-            )
-            for finding in tried
-        }
+        tasks = {finding.id: group.create_task(in_turn(finding)) for finding in tried}
     return [
         replace(finding, fix=tasks[finding.id].result()) if finding.id in tasks else finding
         for finding in findings
@@ -69,14 +77,17 @@ async def _verified(
         return None
     if copy.parts == snapshot.parts:
         return None
+    agreed = fix.safe or fix.by_model or confirmed
+    if not agreed:
+        # Nothing could make it verified, so that whether it can be read is all there is to know.
+        readable = await analyzers.parses(copy)
+        return replace(fix, verified=False) if readable is not False or not before.parses else None
     after = await analyzers.analyze(copy)
     if fix.by_model and after.meaning and after.meaning == before.meaning:
         # Only comments or spaces are changed: that fixes nothing.
         return None if after.parses else replace(fix, verified=False)
-    agreed = fix.safe or fix.by_model or confirmed
     verified = (
-        agreed
-        and after.parses is True
+        after.parses is True
         and not after.failures
         and _is_gone(finding, snapshot, copy, before, after)
         and not Counter(map(_kind, after.findings)) - Counter(map(_kind, before.findings))

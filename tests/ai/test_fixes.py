@@ -6,13 +6,16 @@ import ast
 import asyncio
 import random
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from jupyter_collab_ai.ai import verify
 from jupyter_collab_ai.ai.analyzers.service import Analyzers
 from jupyter_collab_ai.ai.edits import Conflict, apply_edits
-from jupyter_collab_ai.ai.findings import Finding
+from jupyter_collab_ai.ai.findings import Edit, Finding, Fix
+from jupyter_collab_ai.ai.locations import Span
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.ai.verify import verify_all
 from jupyter_collab_ai.errors import StaleDocument
@@ -66,6 +69,29 @@ async def test_what_is_plainly_missing_is_put_in(broken: str, mended: str) -> No
 )
 async def test_a_guess_is_not_called_verified(broken: str) -> None:
     assert not any(one.fix and one.fix.verified for one in await after_trial(broken))
+
+
+@pytest.mark.parametrize(("new", "kept"), [("x == 1", True), ("x == (1", False), ("x is 1", None)])
+async def test_an_unsafe_fix_is_offered_only_where_it_can_be_read(
+    new: str, kept: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "x = 2\nprint(x is 1)\n"
+    analyzers = Analyzers(extra=[])
+    snapshot = DocumentSnapshot.of_text("a.py", source)
+    analysis = await analyzers.analyze(snapshot)
+    finding = next(one for one in analysis.findings if one.rule == "F632")
+    edit = Edit(snapshot.location(None, Span(12, 18)), new)
+    guess = replace(finding, fix=Fix("d", (edit,)))
+    # What can't be verified is not worth all analyzers.
+    monkeypatch.setattr(analyzers, "analyze", None)
+    (tried,) = await verify_all(snapshot, [guess], analysis, analyzers)
+    assert (tried.fix is not None) is bool(kept)
+    assert tried.fix is None or not tried.fix.verified
+
+
+async def test_trying_fixes_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "PATIENCE", -1.0)
+    assert not any(one.fix and one.fix.verified for one in await after_trial(SEVERAL))
 
 
 async def after_trial(source: str) -> list[Finding]:

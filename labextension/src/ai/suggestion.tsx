@@ -29,7 +29,7 @@ class SuggestionBody extends ReactWidget {
           <ul>
             {checks.map(check => (
               <li key={check.name}>
-                {check.ok ? '✓' : '✗'} {check.name}
+                {check.ok ? '✓' : isUntried(check) ? '–' : '✗'} {check.name}
                 {check.detail ? `: ${check.detail}` : ''}
               </li>
             ))}
@@ -38,6 +38,11 @@ class SuggestionBody extends ReactWidget {
       </>
     );
   }
+}
+
+/** Nothing was found wrong, as nobody looked; the detail says why. */
+function isUntried(check: IGeneration['checks'][number]): boolean {
+  return !check.ok && (check.detail ?? '').startsWith('Not tried');
 }
 
 /** Show code that is not in the document; return whether it is to be written. */
