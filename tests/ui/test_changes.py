@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
+from examples.story.model import ModelServer
 from tests.support.server import LabServer
 from tests.ui.people import PASSWORD, PATIENCE, People, Person
 
@@ -322,4 +325,38 @@ async def test_what_is_shared_is_deleted_in_the_file_browser_after_a_confirmatio
 
     await delete()
     await eventually(lambda: not (lab.root / "plan.py").exists())
+    assert people.faults == []
+
+
+async def test_a_suggestion_is_taken_in_parts_or_made_anew(
+    people: People, lab: LabServer, model: ModelServer
+) -> None:
+    """Each change of a replacement may be left out; another try asks the model once more."""
+    source = "".join(f"line_{number} = {number}\n" for number in range(12))
+    first = source.replace("line_1 = 1\n", "line_1 = 100\n").replace("= 9\n", "= 900\n")
+    answers = ["line_0 = 0\n", first]
+    model.answer = lambda _: answers.pop(0)
+    _, link = share(lab, "parts.py", "editor", source)
+    ada = await people.come("ada")
+    await ada.follow(link)
+    await ada.sees("line_11")
+    await ada.page.locator(".cm-content").click()
+    await ada.page.keyboard.press("Control+A")
+    await ada.press("generate")
+    await ada.page.fill("#jp-collab-ai-wish", "Other numbers.")
+    await ada.page.get_by_label("selection").check()
+    await ada.page.get_by_label("Show it to me first").check()
+    await ada.accept()
+    await ada.appears("Suggested code")
+    await ada.button("Try again").click()
+    hunks = ada.page.locator(".jp-CollabAI-suggestion section")
+    await expect(hunks).to_have_count(2, timeout=PATIENCE)
+    assert await ada.text() == source, "nothing is written before"
+    await hunks.nth(1).get_by_role("checkbox").uncheck()
+    if folder := os.environ.get("SCREENSHOTS"):
+        await ada.page.screenshot(path=Path(folder) / "hunks.png")
+    await ada.accept()
+    await ada.sees("line_1 = 100")
+    await ada.appears("The code is written.")
+    assert await ada.text() == source.replace("line_1 = 1\n", "line_1 = 100\n")
     assert people.faults == []

@@ -9,7 +9,8 @@ import type { IGeneration, IReport } from '../api/types';
 import type { ILiveDocument } from '../documents/liveDocument';
 import { nameOf, referenceTo } from '../sessions/find';
 import type { Findings, ILiveFinding } from './findings';
-import { askForWish } from './generateDialog';
+import { failedChecks } from './checks';
+import { askForWish, type IWish } from './generateDialog';
 import type { ILiveLock } from './locks';
 import { placesIn } from './places';
 import { reviewSuggestion } from './suggestion';
@@ -122,9 +123,14 @@ export class Operations {
     const trans = this._trans;
     const name = PathExt.basename(document.path);
     const wish = await askForWish(name, placesIn(widget, trans), trans);
-    if (wish === null) {
-      return;
+    if (wish !== null) {
+      await this._generate(document, wish);
     }
+  }
+
+  private async _generate(document: ILiveDocument, wish: IWish): Promise<void> {
+    const trans = this._trans;
+    const name = PathExt.basename(document.path);
     const id = Notification.emit(
       trans.__('The AI is writing code for %1…', name),
       'in-progress',
@@ -133,6 +139,9 @@ export class Operations {
     try {
       const reference = await this._reference(document);
       const generation = await this._client.generate({ ...reference, ...wish });
+      this._again.set(generation.operation_id, () =>
+        this._generate(document, wish)
+      );
       if (generation.applied) {
         this._written(id, generation);
       } else {
@@ -184,7 +193,7 @@ export class Operations {
   private _written(id: string, generation: IGeneration): void {
     const trans = this._trans;
     this._own.set(generation.operation_id, generation);
-    const failed = generation.checks.filter(({ ok }) => !ok);
+    const failed = failedChecks(generation);
     Notification.update({
       id,
       type: failed.length === 0 ? 'success' : 'warning',
@@ -230,12 +239,17 @@ export class Operations {
         : wasWanted
           ? trans.__('It was not written, because it did not pass the checks.')
           : '');
-    if (!(await reviewSuggestion(generation, reason, trans))) {
+    const decision = await reviewSuggestion(generation, reason, trans);
+    if (decision.kind === 'retry') {
+      await this._again.get(generation.operation_id)?.();
+    }
+    if (decision.kind !== 'insert') {
       return;
     }
     try {
       const written = await this._client.applyOperation(
-        generation.operation_id
+        generation.operation_id,
+        decision.edits
       );
       this._written(
         Notification.emit(trans.__('Writing…'), 'in-progress', {
@@ -272,6 +286,8 @@ export class Operations {
     });
   }
 
+  /** By which results of this page are made anew. */
+  private readonly _again = new Map<string, () => Promise<void>>();
   /** Results of this page that were written and may be taken back. */
   private readonly _own = new Map<string, IGeneration>();
 }

@@ -7,24 +7,40 @@ import {
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { IGeneration } from '../api/types';
+import type { IEdit, IGeneration } from '../api/types';
+import { isUntried } from './checks';
+
+/** What a person wants of code that is not in the document. */
+export type Decision =
+  | { readonly kind: 'discard' | 'retry' }
+  /** Some edits by their numbers, or all. */
+  | { readonly kind: 'insert'; readonly edits: readonly number[] | undefined };
 
 class SuggestionBody extends ReactWidget {
   constructor(
     private readonly _generation: IGeneration,
-    private readonly _sentence: string
+    private readonly _sentence: string,
+    private readonly _trans: TranslationBundle
   ) {
     super();
     this.addClass('jp-CollabAI-suggestion');
+    this._wanted = new Set(_generation.edits.keys());
+  }
+
+  /** The numbers of the edits that are wanted; undefined for all. */
+  get wanted(): readonly number[] | undefined {
+    return this._wanted.size === this._generation.edits.length
+      ? undefined
+      : [...this._wanted].sort((one, other) => one - other);
   }
 
   protected override render(): React.ReactElement {
-    const { code, explanation, checks } = this._generation;
+    const { code, edits, explanation, checks } = this._generation;
     return (
       <>
         {this._sentence && <p>{this._sentence}</p>}
         {explanation && <p>{explanation}</p>}
-        <pre>{code}</pre>
+        {edits.length > 1 ? edits.map(this._hunk) : <pre>{code}</pre>}
         {checks.length > 0 && (
           <ul>
             {checks.map(check => (
@@ -38,24 +54,67 @@ class SuggestionBody extends ReactWidget {
       </>
     );
   }
+
+  private readonly _hunk = (
+    { location, new_text }: IEdit,
+    index: number
+  ): React.ReactElement => {
+    const { start, end } = location;
+    const title =
+      start.line === end.line
+        ? this._trans.__('Line %1', start.line)
+        : this._trans.__('Lines %1 to %2', start.line, end.line);
+    return (
+      <section key={index}>
+        <label>
+          <input
+            type="checkbox"
+            checked={this._wanted.has(index)}
+            onChange={() => {
+              this._toggle(index);
+            }}
+          />
+          {title}
+        </label>
+        {new_text === '' ? (
+          <p>{this._trans.__('This text goes.')}</p>
+        ) : (
+          <pre>{new_text}</pre>
+        )}
+      </section>
+    );
+  };
+
+  private _toggle(index: number): void {
+    // The last one stays: to take none of it is to discard it.
+    if (!this._wanted.delete(index)) {
+      this._wanted.add(index);
+    } else if (this._wanted.size === 0) {
+      this._wanted.add(index);
+    }
+    this.update();
+  }
+
+  private readonly _wanted: Set<number>;
 }
 
-/** Nothing was found wrong, as nobody looked; the detail says why. */
-function isUntried(check: IGeneration['checks'][number]): boolean {
-  return !check.ok && (check.detail ?? '').startsWith('Not tried');
-}
-
-/** Show code that is not in the document; return whether it is to be written. */
+/** Show code that is not in the document; return what is to become of it. */
 export async function reviewSuggestion(
   generation: IGeneration,
   sentence: string,
   trans: TranslationBundle
-): Promise<boolean> {
+): Promise<Decision> {
+  const body = new SuggestionBody(generation, sentence, trans);
   const result = await showDialog({
     title: trans.__('Suggested code'),
-    body: new SuggestionBody(generation, sentence),
+    body,
     buttons: [
       Dialog.cancelButton({ label: trans.__('Discard') }),
+      Dialog.createButton({
+        label: trans.__('Try again'),
+        accept: false,
+        actions: ['retry']
+      }),
       Dialog.createButton({
         label: trans.__('Copy'),
         accept: false,
@@ -64,8 +123,12 @@ export async function reviewSuggestion(
       Dialog.okButton({ label: trans.__('Insert') })
     ]
   });
-  if (result.button.actions.includes('copy')) {
+  const { accept, actions } = result.button;
+  if (actions.includes('copy')) {
     Clipboard.copyToSystem(generation.code);
   }
-  return result.button.accept;
+  if (!accept) {
+    return { kind: actions.includes('retry') ? 'retry' : 'discard' };
+  }
+  return { kind: 'insert', edits: body.wanted };
 }

@@ -103,7 +103,11 @@ export interface ICollabClient {
   debug(request: IDebugRequest): Promise<IReport>;
   generate(request: IGenerateRequest): Promise<IGeneration>;
   applyFix(finding: string): Promise<readonly IEdit[]>;
-  applyOperation(operation: string): Promise<IGeneration>;
+  /** Write a result, or those of its edits that have these numbers. */
+  applyOperation(
+    operation: string,
+    edits?: readonly number[]
+  ): Promise<IGeneration>;
   undoOperation(operation: string): Promise<IGeneration>;
   /** Return the AI locks that stand in a document. */
   locks(reference: IDocumentReference): Promise<readonly ILock[]>;
@@ -225,8 +229,15 @@ export class CollabClient implements ICollabClient {
     return (await this._json<{ edits: IEdit[] }>('POST', path)).edits;
   }
 
-  async applyOperation(operation: string): Promise<IGeneration> {
-    return this._json('POST', ['ai', 'operations', operation, 'apply']);
+  async applyOperation(
+    operation: string,
+    edits?: readonly number[]
+  ): Promise<IGeneration> {
+    return this._json(
+      'POST',
+      ['ai', 'operations', operation, 'apply'],
+      edits === undefined ? undefined : { edits }
+    );
   }
 
   async undoOperation(operation: string): Promise<IGeneration> {
