@@ -13,7 +13,8 @@ import { failedChecks } from './checks';
 import { askForWish, type IWish } from './generateDialog';
 import type { ILiveLock } from './locks';
 import { placesIn } from './places';
-import { reviewSuggestion } from './suggestion';
+import { reviewSuggestion, type TextOf } from './suggestion';
+import { textOf } from './texts';
 
 /**
  * Runs the debugger and the generator, and tells the person what comes of it.
@@ -139,9 +140,10 @@ export class Operations {
     try {
       const reference = await this._reference(document);
       const generation = await this._client.generate({ ...reference, ...wish });
-      this._again.set(generation.operation_id, () =>
-        this._generate(document, wish)
-      );
+      this._asked.set(generation.operation_id, {
+        again: async () => this._generate(document, wish),
+        textOf: cellId => textOf(document.model, cellId)?.toString() ?? ''
+      });
       if (generation.applied) {
         this._written(id, generation);
       } else {
@@ -239,26 +241,30 @@ export class Operations {
         : wasWanted
           ? trans.__('It was not written, because it did not pass the checks.')
           : '');
-    const decision = await reviewSuggestion(generation, reason, trans);
+    const asked = this._asked.get(generation.operation_id);
+    const decision = await reviewSuggestion(
+      generation,
+      reason,
+      asked?.textOf ?? (() => ''),
+      trans
+    );
     if (decision.kind === 'retry') {
-      await this._again.get(generation.operation_id)?.();
+      await asked?.again();
     }
     if (decision.kind !== 'insert') {
       return;
     }
+    const id = Notification.emit(trans.__('Writing…'), 'in-progress', {
+      autoClose: false
+    });
     try {
-      const written = await this._client.applyOperation(
-        generation.operation_id,
-        decision.edits
-      );
+      const { operation_id: operation } = generation;
       this._written(
-        Notification.emit(trans.__('Writing…'), 'in-progress', {
-          autoClose: false
-        }),
-        written
+        id,
+        await this._client.applyOperation(operation, decision.edits)
       );
     } catch (error) {
-      Notification.error(sentence(error), { autoClose: 8_000 });
+      this._failed(id, error);
     }
   }
 
@@ -286,8 +292,11 @@ export class Operations {
     });
   }
 
-  /** By which results of this page are made anew. */
-  private readonly _again = new Map<string, () => Promise<void>>();
+  /** How results of this page are made anew, and where they belong. */
+  private readonly _asked = new Map<
+    string,
+    { again: () => Promise<void>; textOf: TextOf }
+  >();
   /** Results of this page that were written and may be taken back. */
   private readonly _own = new Map<string, IGeneration>();
 }

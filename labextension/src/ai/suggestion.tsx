@@ -9,6 +9,7 @@ import * as React from 'react';
 
 import type { IEdit, IGeneration } from '../api/types';
 import { isUntried } from './checks';
+import { hunkOf } from './hunks';
 
 /** What a person wants of code that is not in the document. */
 export type Decision =
@@ -20,6 +21,7 @@ class SuggestionBody extends ReactWidget {
   constructor(
     private readonly _generation: IGeneration,
     private readonly _sentence: string,
+    private readonly _textOf: TextOf,
     private readonly _trans: TranslationBundle
   ) {
     super();
@@ -55,11 +57,9 @@ class SuggestionBody extends ReactWidget {
     );
   }
 
-  private readonly _hunk = (
-    { location, new_text }: IEdit,
-    index: number
-  ): React.ReactElement => {
-    const { start, end } = location;
+  private readonly _hunk = (edit: IEdit, index: number): React.ReactElement => {
+    const { cell_id, start, end } = edit.location;
+    const { before, after } = hunkOf(this._textOf(cell_id ?? null), edit);
     const title =
       start.line === end.line
         ? this._trans.__('Line %1', start.line)
@@ -76,11 +76,20 @@ class SuggestionBody extends ReactWidget {
           />
           {title}
         </label>
-        {new_text === '' ? (
-          <p>{this._trans.__('This text goes.')}</p>
-        ) : (
-          <pre>{new_text}</pre>
-        )}
+        <pre>
+          {before.map((line, number) => (
+            <del key={number}>
+              - {line}
+              {'\n'}
+            </del>
+          ))}
+          {after.map((line, number) => (
+            <ins key={number}>
+              + {line}
+              {'\n'}
+            </ins>
+          ))}
+        </pre>
       </section>
     );
   };
@@ -98,13 +107,17 @@ class SuggestionBody extends ReactWidget {
   private readonly _wanted: Set<number>;
 }
 
+/** Returns the text of a cell, or of the whole document where there are none. */
+export type TextOf = (cellId: string | null) => string;
+
 /** Show code that is not in the document; return what is to become of it. */
 export async function reviewSuggestion(
   generation: IGeneration,
   sentence: string,
+  textOf: TextOf,
   trans: TranslationBundle
 ): Promise<Decision> {
-  const body = new SuggestionBody(generation, sentence, trans);
+  const body = new SuggestionBody(generation, sentence, textOf, trans);
   const result = await showDialog({
     title: trans.__('Suggested code'),
     body,
