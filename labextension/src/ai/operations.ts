@@ -142,6 +142,7 @@ export class Operations {
       const generation = await this._client.generate({ ...reference, ...wish });
       this._asked.set(generation.operation_id, {
         again: async () => this._generate(document, wish),
+        // eslint-disable-next-line @typescript-eslint/no-base-to-string
         textOf: cellId => textOf(document.model, cellId)?.toString() ?? ''
       });
       if (generation.applied) {
