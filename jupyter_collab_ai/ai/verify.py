@@ -48,7 +48,11 @@ async def verify_all(
     turn = asyncio.Semaphore(AT_ONCE)
     ends = time.monotonic() + PATIENCE
 
+    guesses = await _readable_together(snapshot, tried, before, analyzers, confirmed)
+
     async def in_turn(finding: Finding) -> Fix | None:
+        if finding.id in guesses:
+            return guesses[finding.id]
         async with turn:
             if time.monotonic() > ends:
                 return finding.fix
@@ -60,6 +64,42 @@ async def verify_all(
         replace(finding, fix=tasks[finding.id].result()) if finding.id in tasks else finding
         for finding in findings
     ]
+
+
+async def _readable_together(
+    snapshot: DocumentSnapshot,
+    tried: Sequence[Finding],
+    before: Analysis,
+    analyzers: Analyzers,
+    confirmed: Collection[FindingId],
+) -> dict[FindingId, Fix | None]:
+    """Return the fixes that can't be verified, where all of them together can be read.
+
+    Of these it is only to be known whether they can be, and a parser for each takes long. Where
+    they can't, or want the same place, each is tried by itself.
+    """
+    guesses: dict[FindingId, Fix] = {}
+    nothing: dict[FindingId, Fix | None] = {}
+    for finding in tried:
+        fix = finding.fix
+        if fix is None or fix.safe or fix.by_model or finding.id in confirmed:
+            continue
+        try:
+            changed = apply_edits(snapshot, fix.edits).parts != snapshot.parts
+        except (NoSuchPlace, Conflict):
+            changed = False
+        if changed:
+            guesses[finding.id] = replace(fix, verified=False)
+        else:
+            nothing[finding.id] = None
+    if len(guesses) > 1:
+        try:
+            copy = apply_edits(snapshot, [edit for fix in guesses.values() for edit in fix.edits])
+        except Conflict:
+            return nothing
+        if not before.parses or await analyzers.parses(copy) is not False:
+            return {**nothing, **guesses}
+    return nothing
 
 
 async def _verified(

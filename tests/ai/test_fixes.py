@@ -89,6 +89,41 @@ async def test_an_unsafe_fix_is_offered_only_where_it_can_be_read(
     assert tried.fix is None or not tried.fix.verified
 
 
+@pytest.mark.parametrize(("second", "kept"), [("y == 1", True), ("y == (1", False)])
+async def test_unsafe_fixes_are_read_together_and_alone_where_that_fails(
+    second: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "x = 2\ny = 3\nprint(x is 1)\nprint(y is 1)\n"
+    analyzers = Analyzers(extra=[])
+    snapshot = DocumentSnapshot.of_text("a.py", source)
+    analysis = await analyzers.analyze(snapshot)
+    guesses = [
+        replace(
+            finding,
+            fix=Fix("d", (Edit(snapshot.location(None, Span(start, start + 6)), new),)),
+        )
+        for finding, start, new in zip(
+            [one for one in analysis.findings if one.rule == "F632"],
+            (18, 32),
+            ("x == 1", second),
+            strict=True,
+        )
+    ]
+    asked = []
+    parses = analyzers.parses
+
+    async def counted(copy: DocumentSnapshot) -> bool | None:
+        asked.append(copy)
+        return await parses(copy)
+
+    monkeypatch.setattr(analyzers, "parses", counted)
+    one, other = await verify_all(snapshot, guesses, analysis, analyzers)
+    assert one.fix is not None
+    assert not one.fix.verified
+    assert (other.fix is not None) is kept
+    assert len(asked) == (1 if kept else 3)
+
+
 async def test_trying_fixes_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "PATIENCE", -1.0)
     assert not any(one.fix and one.fix.verified for one in await after_trial(SEVERAL))
