@@ -25,19 +25,6 @@ _SLACK = 64 * 1024
 _MOST_UNREAD = 64 * 1024 * 1024
 
 
-def limit_of(handler: type[RequestHandler], is_known: Callable[[], bool]) -> int | None:
-    """Return how many bytes a body may have, None for as many as the server takes.
-
-    Args:
-        handler: What answers; ours say in ``max_body`` what they take.
-        is_known: Tells whether the request carries a credential that could be good.
-    """
-    own: int | None = getattr(handler, "max_body", None)
-    if own is not None and own <= MOST_OF_STRANGERS:
-        return own
-    return own if is_known() else MOST_OF_STRANGERS
-
-
 def bounded(
     request: HTTPServerRequest, handler: type[RequestHandler], is_known: Callable[[], bool]
 ) -> type[RequestHandler]:
@@ -45,7 +32,8 @@ def bounded(
 
     Args:
         request: The request, of which only the headers have come.
-        handler: Who answers where the body is not too large.
+        handler: Who answers where the body is not too large; ours say in ``max_body`` how many
+            bytes they take, others take as many as the server does.
         is_known: Tells whether the request carries a credential that could be good.
     """
     headers = request.headers
@@ -54,13 +42,16 @@ def bounded(
     declared = _declared(headers.get("Content-Length", ""))
     if declared is not None and declared <= _SLACK:
         return handler
-    limit = limit_of(handler, is_known)
+    known = is_known()
+    limit: int | None = getattr(handler, "max_body", None)
+    if not known:
+        limit = min(limit or MOST_OF_STRANGERS, MOST_OF_STRANGERS)
     if limit is None:
         return handler
     if declared is not None and declared > limit:
         error = RequestTooLarge(
             f"The request is larger than {limit // 1024} KiB; "
-            + ("send less at a time." if is_known() else "sign in first, or send less.")
+            + ("send less at a time." if known else "sign in first, or send less.")
         )
         return refusing(handler, error, at_once=declared > _MOST_UNREAD)
     if isinstance(request.connection, HTTP1Connection):
@@ -103,4 +94,4 @@ def refusing(
     return stream_request_body(type(f"Refusing{handler.__name__}", (handler,), members))
 
 
-__all__ = ["MOST_OF_STRANGERS", "bounded", "limit_of", "refusing"]
+__all__ = ["MOST_OF_STRANGERS", "bounded", "refusing"]

@@ -72,34 +72,44 @@ async def _readable_together(
     before: Analysis,
     analyzers: Analyzers,
     confirmed: Collection[FindingId],
-) -> dict[FindingId, Fix | None]:
+) -> dict[FindingId, Fix]:
     """Return the fixes that can't be verified, where all of them together can be read.
 
     Of these it is only to be known whether they can be, and a parser for each takes long. Where
     they can't, or want the same place, each is tried by itself.
     """
-    guesses: dict[FindingId, Fix] = {}
-    nothing: dict[FindingId, Fix | None] = {}
-    for finding in tried:
-        fix = finding.fix
-        if fix is None or fix.safe or fix.by_model or finding.id in confirmed:
-            continue
-        try:
-            changed = apply_edits(snapshot, fix.edits).parts != snapshot.parts
-        except (NoSuchPlace, Conflict):
-            changed = False
-        if changed:
-            guesses[finding.id] = replace(fix, verified=False)
-        else:
-            nothing[finding.id] = None
-    if len(guesses) > 1:
-        try:
-            copy = apply_edits(snapshot, [edit for fix in guesses.values() for edit in fix.edits])
-        except Conflict:
-            return nothing
-        if not before.parses or await analyzers.parses(copy) is not False:
-            return {**nothing, **guesses}
-    return nothing
+    guesses = {
+        finding.id: replace(finding.fix, verified=False)
+        for finding in tried
+        if finding.fix is not None
+        and not _can_be_verified(finding.fix, finding.id in confirmed)
+        and _applied(snapshot, finding.fix) is not None
+    }
+    if len(guesses) < 2:
+        return {}
+    try:
+        copy = apply_edits(snapshot, [edit for fix in guesses.values() for edit in fix.edits])
+    except Conflict:
+        return {}
+    return guesses if await _can_be_read(copy, before, analyzers) else {}
+
+
+def _can_be_verified(fix: Fix, confirmed: bool) -> bool:
+    return fix.safe or fix.by_model or confirmed
+
+
+def _applied(snapshot: DocumentSnapshot, fix: Fix) -> DocumentSnapshot | None:
+    """Return a copy with a fix; None where it can't be applied, or changes nothing."""
+    try:
+        copy = apply_edits(snapshot, fix.edits)
+    except (NoSuchPlace, Conflict):
+        return None
+    return None if copy.parts == snapshot.parts else copy
+
+
+async def _can_be_read(copy: DocumentSnapshot, before: Analysis, analyzers: Analyzers) -> bool:
+    """Tell whether a copy is not known to be unreadable, or the document was so before."""
+    return not before.parses or await analyzers.parses(copy) is not False
 
 
 async def _verified(
@@ -111,17 +121,13 @@ async def _verified(
 ) -> Fix | None:
     fix = finding.fix
     assert fix is not None
-    try:
-        copy = apply_edits(snapshot, fix.edits)
-    except (NoSuchPlace, Conflict):
+    copy = _applied(snapshot, fix)
+    if copy is None:
         return None
-    if copy.parts == snapshot.parts:
-        return None
-    agreed = fix.safe or fix.by_model or confirmed
-    if not agreed:
-        # Nothing could make it verified, so that whether it can be read is all there is to know.
-        readable = await analyzers.parses(copy)
-        return replace(fix, verified=False) if readable is not False or not before.parses else None
+    if not _can_be_verified(fix, confirmed):
+        # Whether it can be read is all that there is to know.
+        readable = await _can_be_read(copy, before, analyzers)
+        return replace(fix, verified=False) if readable else None
     after = await analyzers.analyze(copy)
     if fix.by_model and after.meaning and after.meaning == before.meaning:
         # Only comments or spaces are changed: that fixes nothing.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import zlib
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -138,3 +139,18 @@ def digest_of(content: Content) -> str:
     """Return a hash of a content, for contents managers that know none."""
     text = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def pack(content: Content) -> bytes:
+    """Return a content as it is kept in the database; large ones take time."""
+    return zlib.compress(encoded(content))
+
+
+def unpack(packed: bytes) -> Content:
+    """Return the content of :func:`pack`."""
+    return json.loads(zlib.decompress(packed))
+
+
+def encoded(content: Content) -> bytes:
+    """Return a content as bytes, the same for the same content."""
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -9,15 +9,19 @@ where people had edited what was merged, it would be there twice.
 from __future__ import annotations
 
 import asyncio
-import json
-import zlib
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import delete, insert, select
 
 from jupyter_collab_ai.ids import DocumentId
-from jupyter_collab_ai.rooms.content import Content, content_of, first_update, same
+from jupyter_collab_ai.rooms.content import (
+    Content,
+    content_of,
+    first_update,
+    pack,
+    same,
+    unpack,
+)
 from jupyter_collab_ai.rooms.documents import Document, Kind, find_by_id, note_saved, note_saving
 from jupyter_collab_ai.rooms.log import Fence, NotKept, UpdateLog
 from jupyter_collab_ai.rooms.reconcile import distance
@@ -60,7 +64,7 @@ class LastKnown:
         packed = await self._database.read(lambda tx: _find_merged(tx, self._id))
         if packed is not None:
             digest, data = packed
-            self._merged = Merged(digest, await asyncio.to_thread(_unpack, data))
+            self._merged = Merged(digest, await asyncio.to_thread(unpack, data))
 
     @property
     def is_merged(self) -> bool:
@@ -114,7 +118,7 @@ class LastKnown:
         :class:`MergedElsewhere` where that very file was merged already.
         """
         await self.settle()
-        packed = await asyncio.to_thread(_pack, merged.content)
+        packed = await asyncio.to_thread(pack, merged.content)
         known = None if self._merged is None else self._merged.digest
 
         def fence(tx: Tx) -> None:
@@ -202,11 +206,3 @@ def _find_merged(tx: Tx, document_id: DocumentId) -> tuple[str, bytes] | None:
         )
     ).one_or_none()
     return None if row is None else (row.hash, bytes(row.content))
-
-
-def _pack(content: Content) -> bytes:
-    return zlib.compress(json.dumps(content).encode(), 1)
-
-
-def _unpack(data: bytes) -> Any:
-    return json.loads(zlib.decompress(data))

@@ -130,9 +130,9 @@ class Projection:
         """
         self._room.on_change = None
         if self._task is not None:
-            # A merge that is cut off while it is recorded would be made once more.
-            async with self._lock:
-                self._task.cancel()
+            # A merge that is cut off here is recorded together with what keeps it from being
+            # made once more.
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         if not save or self._room.changed_at is None:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from pycrdt import Array, Doc, Map, Subscription, Text, TransactionEvent
@@ -686,7 +687,7 @@ class LiveRoom:
             principals = [connection.principal for connection in stale]
             # Without an answer nothing is taken from anybody, or shown.
             rights = await self._recorder.insist(
-                lambda principals=principals: self._rights.rights_of(principals, self.path)  # type: ignore[misc]
+                partial(self._rights.rights_of, principals, self.path)
             )
             for connection, right in zip(stale, rights, strict=True):
                 if right != connection.right:

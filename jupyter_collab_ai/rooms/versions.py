@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import InvalidRequest, NotFound
 from jupyter_collab_ai.ids import DocumentId, UserId, new_id
-from jupyter_collab_ai.rooms.content import Content
+from jupyter_collab_ai.rooms.content import Content, encoded, pack, unpack
 from jupyter_collab_ai.rooms.documents import Document
 from jupyter_collab_ai.rooms.log import Origin
 from jupyter_collab_ai.storage.database import Database, Tx
@@ -113,9 +112,7 @@ class Versions:
         Raises:
             DatabaseUnavailable: It could not be kept.
         """
-        raw = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        digest = hashlib.sha256(raw).hexdigest()
-        packed = zlib.compress(raw)
+        digest, packed = await asyncio.to_thread(_kept, content)
         table = document_versions
 
         def write(tx: Tx) -> str:
@@ -176,9 +173,13 @@ class Versions:
             ).scalar_one_or_none()
             if packed is None:
                 raise NotFound(_UNKNOWN)
-            return json.loads(zlib.decompress(packed))
+            return unpack(packed)
 
         return await self._database.read(read)
+
+
+def _kept(content: Content) -> tuple[str, bytes]:
+    return hashlib.sha256(encoded(content)).hexdigest(), pack(content)
 
 
 def put_name(tx: Tx, document: Document, ref: Ref, name: str, user_id: UserId) -> Named:

@@ -6,8 +6,8 @@ the last bytes are flushed, leaves one behind. Here the new file is written besi
 takes its place when all of it is on the disk.
 
 That gives a path another inode. Where somebody could miss the old one, it is written in place as
-ever: for hard links, other owners, extended attributes, files that are mounts, and where ids of
-files go by their inodes.
+ever: for hard links, other owners and groups, extended attributes, files that are mounts, and
+where ids of files go by their inodes.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ def may_replace(path: Path) -> bool:
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         return False
     if found.st_uid != os.geteuid() or not os.access(path, os.W_OK):
+        return False
+    # A new file can't be given to a group that one is not in.
+    if found.st_gid not in {os.getegid(), *os.getgroups()}:
         return False
     # Access control lists, among others.
     listxattr = getattr(os, "listxattr", None)

@@ -62,16 +62,16 @@ class Standings:
     async def standings(self, principals: Sequence[Principal], path: str) -> list[Standing]:
         """Return what each of many is at a canonical path, by one question to the database."""
         path = self._moved(path)
-        known = {each.user_id: self._standings.get((each.user_id, path)) for each in principals}
-        asked = [user_id for user_id, found in known.items() if found is None]
-        if asked:
+        ids = {each.user_id for each in principals}
+        cached = {user_id: self._standings.get((user_id, path)) for user_id in ids}
+        known = {user_id: found for user_id, found in cached.items() if found is not None}
+        if asked := ids - known.keys():
             ticket = self._standings.ticket()
             session_id, roles = await self._database.read(lambda tx: _all_at(tx, path))
             for user_id in asked:
-                known[user_id] = found = session_id, roles.get(user_id)
-                self._standings.put((user_id, path), found, ticket)
-        nothing = None, None
-        return [self._standing(each, path, known[each.user_id] or nothing) for each in principals]
+                known[user_id] = session_id, roles.get(user_id)
+                self._standings.put((user_id, path), known[user_id], ticket)
+        return [self._standing(each, path, known[each.user_id]) for each in principals]
 
     def _standing(
         self, principal: Principal, path: str, known: tuple[SessionId | None, Role | None]

@@ -38,6 +38,7 @@ async def test_bare_code_and_one_block_are_code(house: AiHouse, answer: str) -> 
     assert checks_of(made) == {**done, "runs": False}, "what was not tried is not claimed"
     (runs,) = [check for check in made["checks"] if check["name"] == "runs"]
     assert "never run" in runs["detail"]
+    assert runs["detail"].startswith("Not tried"), "by that the page knows it from a failure"
     assert await house.locks() == 0
 
 

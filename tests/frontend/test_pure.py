@@ -45,6 +45,33 @@ def _units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
+def test_an_edit_is_shown_as_whole_lines(functions: Functions) -> None:
+    rng = random.Random(3)
+    calls: list[dict[str, Any]] = []
+    expected: list[list[str]] = []
+    for text in ("\nx = 1\n", *_texts(60)):
+        for _ in range(5):
+            start, end = sorted((rng.randrange(len(text) + 1), rng.randrange(len(text) + 1)))
+            new = rng.choice(("", "漢", "one\ntwo", "\n"))
+            places = {"start": start, "end": end}
+            location = {
+                name: {"line": place.line, "column": place.column}
+                for name, place in ((n, Lines(text).position(at)) for n, at in places.items())
+            }
+            edit = {"location": location, "new_text": new}
+            calls.append({"call": "hunk", "text": text, "edit": edit})
+            first = text.rfind("\n", 0, start) + 1
+            last = text.find("\n", end)
+            last = len(text) if last < 0 else last
+            around = text[first:start], text[end:last]
+            expected.append([text[first:last], f"{around[0]}{new}{around[1]}"])
+    for answer, (before, after) in zip(functions(calls), expected, strict=True):
+        assert answer == {
+            "before": before.removesuffix("\n").split("\n") if before else [],
+            "after": after.removesuffix("\n").split("\n") if after else [],
+        }
+
+
 def test_positions_are_those_of_the_server(functions: Functions) -> None:
     expected: list[tuple[int, Position]] = []
     calls: list[dict[str, Any]] = []

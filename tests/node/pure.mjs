@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 
 const at = path => import(pathToFileURL(`${process.argv[2]}/${path}`).href);
 const { offsetOf, positionOf, Anchor } = await at('ai/positions.js');
+const { hunkOf } = await at('ai/hunks.js');
 const { ownText, ownClock } = await at('documents/ownText.js');
 const { lastEvent } = await at('api/eventStream.js');
 const { parseFrame } = await at('documents/frames.js');
@@ -15,6 +16,7 @@ const Y = await at('../node_modules/yjs/dist/yjs.mjs');
 const calls = {
   offset: ({ text, position }) => offsetOf(text, position),
   position: ({ text, offset }) => positionOf(text, offset),
+  hunk: ({ text, edit }) => hunkOf(text, edit),
   lastEvent: ({ stream }) => lastEvent(stream),
   frame: ({ text }) => parseFrame(text),
   pairs: ({ before, after }) =>

@@ -264,10 +264,8 @@ async def _type_into_added(ada: Client) -> None:
     await until(lambda: len(ada.saved) == ada.connection.frames, "all to be recorded")
 
 
-async def test_what_was_merged_is_not_merged_again_after_a_crash(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Text that was added on disk was doubled where the server ended before the next save."""
+async def _crashed_after_a_merge(house: House, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Let a change on disk be merged and edited, and the server end before the next save."""
     house.write("a.py", LINES)
     ada = await house.client("ada", "a.py")
     with monkeypatch.context() as patch:
@@ -277,6 +275,14 @@ async def test_what_was_merged_is_not_merged_again_after_a_crash(
         await until(lambda: str(ada.text) == "mine\n" + LINES + ADDED)
         await _type_into_added(ada)
         house.crash()
+    return ada
+
+
+async def test_what_was_merged_is_not_merged_again_after_a_crash(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text that was added on disk was doubled where the server ended before the next save."""
+    ada = await _crashed_after_a_merge(house, monkeypatch)
     again = await house.client("ada", "a.py", doc=ada.doc)
     expected = "mine\n" + LINES + ADDED[:6] + TYPED + ADDED[6:]
     await until(lambda: house.read("a.py") == expected, "the file")
@@ -286,15 +292,7 @@ async def test_what_was_merged_is_not_merged_again_after_a_crash(
 async def test_a_file_that_changes_again_after_what_was_merged_and_a_crash(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.write("a.py", LINES)
-    ada = await house.client("ada", "a.py")
-    with monkeypatch.context() as patch:
-        _fail_to_save(house, patch)
-        await ada.type("mine\n", at=0)
-        house.write("a.py", LINES + ADDED)
-        await until(lambda: str(ada.text) == "mine\n" + LINES + ADDED)
-        await _type_into_added(ada)
-        house.crash()
+    ada = await _crashed_after_a_merge(house, monkeypatch)
     changed = LINES.replace("line 3\n", "line three\n")
     house.write("a.py", changed + ADDED)
     again = await house.client("ada", "a.py", doc=ada.doc)

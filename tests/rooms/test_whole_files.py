@@ -140,6 +140,17 @@ def test_what_may_not_be_replaced(tmp_path: Path) -> None:
     assert not may_replace(tmp_path / "fifo")
 
 
+def test_a_file_of_a_group_that_one_is_not_in_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.txt"
+    file.touch()
+    assert may_replace(file)
+    monkeypatch.setattr(os, "getegid", lambda: file.stat().st_gid + 1)
+    monkeypatch.setattr(os, "getgroups", list)
+    assert not may_replace(file)
+
+
 def test_upstream_is_as_it_was() -> None:
     """Else what takes its place would be called otherwise, or not at all."""
     assert tuple(inspect.signature(atomic_writing).parameters) == (

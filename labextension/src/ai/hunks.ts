@@ -11,7 +11,7 @@ export interface IHunk {
 export function hunkOf(text: string, { location, new_text }: IEdit): IHunk {
   const from = offsetOf(text, location.start);
   const to = offsetOf(text, location.end);
-  const start = text.lastIndexOf('\n', from - 1) + 1;
+  const start = text.slice(0, from).lastIndexOf('\n') + 1;
   const next = text.indexOf('\n', to);
   const end = next < 0 ? text.length : next;
   const before = text.slice(start, end);

@@ -249,10 +249,11 @@ export class Operations {
       asked?.textOf ?? (() => ''),
       trans
     );
-    if (decision.kind === 'retry') {
-      await asked?.again();
-    }
     if (decision.kind !== 'insert') {
+      this._asked.delete(generation.operation_id);
+      if (decision.kind === 'retry') {
+        await asked?.again();
+      }
       return;
     }
     const id = Notification.emit(trans.__('Writing…'), 'in-progress', {
