@@ -53,13 +53,8 @@ def test_an_edit_is_shown_as_whole_lines(functions: Functions) -> None:
         for _ in range(5):
             start, end = sorted((rng.randrange(len(text) + 1), rng.randrange(len(text) + 1)))
             new = rng.choice(("", "漢", "one\ntwo", "\n"))
-            places = {"start": start, "end": end}
-            location = {
-                name: {"line": place.line, "column": place.column}
-                for name, place in ((n, Lines(text).position(at)) for n, at in places.items())
-            }
-            edit = {"location": location, "new_text": new}
-            calls.append({"call": "hunk", "text": text, "edit": edit})
+            ends = {"from": _units(text[:start]), "to": _units(text[:end])}
+            calls.append({"call": "hunk", "text": text, **ends, "replacement": new})
             first = text.rfind("\n", 0, start) + 1
             last = text.find("\n", end)
             last = len(text) if last < 0 else last

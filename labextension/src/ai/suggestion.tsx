@@ -10,6 +10,7 @@ import * as React from 'react';
 import type { IEdit, IGeneration } from '../api/types';
 import { isUntried } from './checks';
 import { hunkOf } from './hunks';
+import { rangeOf } from './positions';
 
 /** What a person wants of code that is not in the document. */
 export type Decision =
@@ -59,7 +60,12 @@ class SuggestionBody extends ReactWidget {
 
   private readonly _hunk = (edit: IEdit, index: number): React.ReactElement => {
     const { cell_id, start, end } = edit.location;
-    const { before, after } = hunkOf(this._textOf(cell_id ?? null), edit);
+    const text = this._textOf(cell_id ?? null);
+    const { before, after } = hunkOf(
+      text,
+      rangeOf(text, edit.location),
+      edit.new_text
+    );
     const title =
       start.line === end.line
         ? this._trans.__('Line %1', start.line)
