@@ -72,6 +72,8 @@ _WEIGHTS = {
     "join": 8,
     "role": 5,
     "disk": 5,
+    "rename": 2,
+    "vanish": 1.5,
     "sync": 2,
     "database": 3,
     "down": 1.5,
@@ -88,6 +90,8 @@ class _Generator:
         self._cells = 0
         self._down = False
         self._locked = False
+        #: Documents whose files are not where they belong.
+        self._gone: set[str] = set()
 
     def plan(self, steps: int) -> Plan:
         text = "".join(f"{self._text(1, 6)}\n" for _ in range(self._chance.randint(0, 8)))
@@ -122,6 +126,10 @@ class _Generator:
         elif self._locked and self._chance.random() < 0.3:
             self._locked = False
             yield {"op": "unlock"}
+        elif self._gone and self._chance.random() < 0.2:
+            document = self._chance.choice(sorted(self._gone))
+            self._gone.discard(document)
+            yield {"op": "return", "document": document}
         elif what == "edit":
             yield {"client": client, **self._edit(clients[client])}
         elif what == "burst":
@@ -150,8 +158,16 @@ class _Generator:
                     "document": self._chance.choice(DOCUMENTS),
                     "role": self._chance.choice(("viewer", "viewer", "editor", "editor", None)),
                 }
+        elif what == "rename":
+            if not self._down:
+                yield {"op": "rename", "document": self._chance.choice(DOCUMENTS)}
+        elif what == "vanish":
+            document = self._chance.choice(DOCUMENTS)
+            if document not in self._gone:
+                self._gone.add(document)
+                yield {"op": "vanish", "document": document}
         elif what == "sync":
-            if not self._down and not self._locked:
+            if not self._down and not self._locked and not self._gone:
                 yield {"op": "sync"}
         elif what == "database":
             if self._either(True, False):

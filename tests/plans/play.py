@@ -93,6 +93,9 @@ class Player:
         self.copies: list[Copy] = []
         #: People who were removed are not told what becomes of what they had sent.
         self.members: dict[tuple[int, str], str | None] = {}
+        #: Where the files are that are not where they belong.
+        self.gone: dict[str, Path] = {}
+        self._renamed = 0
 
     async def prepare(self) -> None:
         """Share the documents, and make the clients."""
@@ -153,6 +156,12 @@ class Player:
                 await self._flip(step)
             case "disk":
                 await self._disk(step)
+            case "rename":
+                await self._rename(step["document"])
+            case "vanish":
+                self._vanish(step["document"])
+            case "return":
+                self._return(step["document"])
             case "sync":
                 await self._quiet("everybody to be in step", self.copies)
             case "lock":
@@ -220,12 +229,48 @@ class Player:
 
         if self.world.server.running:
             self.world.unlock()
+            for document in tuple(self.gone):
+                self._return(document)
             await _until(quiet, what, SETTLE)
 
     # ------------------------------------------------------------ the disk
 
+    async def _rename(self, document: str) -> None:
+        """Give the file another name, as its owner does in JupyterLab, while people go on."""
+        if not self.world.server.running or document in self.gone:
+            return
+        self.world.unlock()
+        self._renamed += 1
+        old = self._file(document)
+        session = self.sessions[document]
+        name = f"{old.stem.partition('_')[0]}_{self._renamed}{old.suffix}"
+        path = str(Path(session["path"]).with_name(name))
+        await asyncio.to_thread(self.world.rename, session["path"], path)
+        told = await asyncio.to_thread(self.world.call, 0, "GET", f"sessions/{session['id']}")
+        if told.ok()["path"] != path:
+            self.ledger.fault(f"the session is at {told.ok()['path']} instead of {path}")
+        session["path"] = path
+
+    def _vanish(self, document: str) -> None:
+        """Move the file to where nobody looks for it."""
+        if document in self.gone:
+            return
+        path = self._file(document)
+        aside = self.world.server.root.parent / path.name
+        with self.world.frozen():
+            os.replace(path, aside)
+        self.gone[document] = aside
+
+    def _return(self, document: str) -> None:
+        """Put the file back as it was."""
+        aside = self.gone.pop(document, None)
+        if aside is not None:
+            os.replace(aside, self._file(document))
+
     async def _disk(self, step: Step) -> None:
         document = step["document"]
+        if document in self.gone:
+            return
         path = self._file(document)
         witness = await self._witness(document) if step["calm"] else None
         with self.world.frozen():
@@ -287,6 +332,8 @@ class Player:
     async def rest(self) -> list[str]:
         """Let everybody come back, wait until nothing moves any more, and check."""
         self.world.unlock()
+        for document in tuple(self.gone):
+            self._return(document)
         await self.world.start()
         try:
             await _until(self._come_back, "everybody to be back", SETTLE)

@@ -190,6 +190,7 @@ def test_plans_have_everything_in_them():
     }
     assert ops == {
         *("insert", "type", "delete", "move", "paste", "undo", "join", "leave", "role", "disk"),
+        *("rename", "vanish", "return"),
         *("add_cell", "delete_cell", "move_cell", "sync", "lock", "unlock", "break"),
         *("stop", "kill", "start"),
     }

@@ -232,6 +232,23 @@ class World:
             owner.add(session, person, "editor")
         return session
 
+    def rename(self, path: str, new: str) -> None:
+        """Give a file of the first person another name, as JupyterLab does; blocks.
+
+        Raises:
+            AssertionError: The server refused.
+        """
+
+        def renamed() -> bool:
+            answer = self.people[0].jupyter("PATCH", f"api/contents/{path}", body={"path": new})
+            if answer.status == 503:
+                return False
+            # Where the answer was lost, it was done at the first call.
+            assert answer.status == 200 or (self.server.root / new).exists(), answer
+            return True
+
+        wait_until(renamed, timeout=_PATIENCE, what="the file's new name", interval=0.1)
+
     def set_role(
         self, session: dict[str, Any], person: int, old: str | None, role: str | None
     ) -> None:
