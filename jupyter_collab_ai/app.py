@@ -17,6 +17,8 @@ from jupyter_collab_ai.ai import handlers as ai_handlers
 from jupyter_collab_ai.ai.analyzers.service import Analyzers
 from jupyter_collab_ai.ai.board import LockBoard
 from jupyter_collab_ai.ai.budgets import Meter, Terms
+from jupyter_collab_ai.ai.execution.hidden import private_folders
+from jupyter_collab_ai.ai.execution.service import Execution, Isolation
 from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, Keeping
@@ -168,6 +170,14 @@ class CollabAI(ExtensionApp):
         help="""Whether keys, passwords and other secrets in code are taken out before it is sent
         to the model, and put back into what it answers.""",
     )
+    isolated_execution = Enum(
+        [one.value for one in Isolation],
+        default_value=Isolation.NONE.value,
+        config=True,
+        help="""How the generator runs tests that are given to it: not at all (``none``), or in
+        a sandbox of ``bubblewrap`` on Linux, which is attacked before it is used: where it does
+        not hold, nothing is run, and the answer says so.""",
+    )
     history_days = Int(
         KEEP_DAYS,
         min=0,
@@ -301,6 +311,10 @@ class CollabAI(ExtensionApp):
             hub,
             contents,
             Keeping(hours=self.ai_content_hours, all=self.keep_ai_content),
+            Execution(
+                Isolation(self.isolated_execution),
+                private_folders(server.root_dir, settings.data_dir),
+            ),
         )
         self._sessions = sessions
         self._retention = AuditRetention(database, self.audit_days)

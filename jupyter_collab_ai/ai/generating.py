@@ -84,6 +84,8 @@ class GenerateRequest:
     #: More for the model to know: a text, and other files of the session.
     context: str | None = None
     files: tuple[str, ...] = ()
+    #: Tests or examples that the code has to pass.
+    tests: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ class Generating:
             prepared = await document.look(lambda view: _prepare(view, request.target))
             run = Run(principal, session, path, document)
             work = self._suggest if not request.apply else self._under_lock
-            request = replace(request, context=_joined(request.context, files))
+            context = _joined(request.context, files, request.tests)
+            request = replace(request, context=context)
             return await self._runner.run(
                 run,
                 Kind.GENERATOR,
@@ -280,6 +283,7 @@ class Generating:
             prepared.place,
             instructions=request.instructions,
             context=request.context,
+            tests=request.tests,
             emit=emit,
             on_text=on_text,
             is_local=lambda name: self._is_local(run, name),
@@ -561,8 +565,10 @@ def _plain(snapshot: DocumentSnapshot) -> str:
     return "\n".join(f"{marks[part.is_code]}\n{part.source}" for part in snapshot.parts)
 
 
-def _joined(text: str | None, files: Sequence[tuple[str, str]]) -> str | None:
+def _joined(text: str | None, files: Sequence[tuple[str, str]], tests: str | None) -> str | None:
     pieces = [f"The file {name}:\n{content}" for name, content in files]
+    if tests and tests.strip():
+        pieces.append(f"Tests that the document has to pass; don't repeat them:\n{tests}")
     return "\n\n".join([*([text] if text else []), *pieces]) or None
 
 

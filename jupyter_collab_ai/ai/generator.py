@@ -13,6 +13,7 @@ from jupyter_collab_ai.ai import prompts
 from jupyter_collab_ai.ai.analyzers.service import Analysis, Analyzers
 from jupyter_collab_ai.ai.answers import Code, Unusable, parse_code
 from jupyter_collab_ai.ai.debugger import Emit
+from jupyter_collab_ai.ai.execution.service import Execution, Outcome
 from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Severity
 from jupyter_collab_ai.ai.imports import modules_of, not_installed
 from jupyter_collab_ai.ai.languages import PYTHON
@@ -37,8 +38,8 @@ MOST_TOKENS = 8000
 
 
 #: Checks that keep nothing from being written: analyzers may be wrong, what is not installed
-#: where the server runs may be so where a kernel does, and nothing is run.
-OPINIONS = frozenset({"analyzers", "imports", "runs"})
+#: where the server runs may be so where a kernel does.
+OPINIONS = frozenset({"analyzers", "imports"})
 #: What a model writes in place of code that it leaves out.
 _LEFT_OUT = re.compile(
     r"^[ \t]*(?:#|//|--|%|/\*|<!--)[^\n]*(?:"
@@ -70,6 +71,8 @@ class Check:
     name: str
     ok: bool
     detail: str | None = None
+    #: Whether anything was looked at; what was not tried neither speaks for nor against.
+    tried: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the contract has it."""
@@ -91,15 +94,18 @@ class Draft:
     @property
     def sound(self) -> bool:
         """Whether it may be written by itself: nothing would be broken that was not before."""
-        return all(check.ok for check in self.checks if check.name not in OPINIONS)
+        return all(check.ok for check in self.checks if check.tried and check.name not in OPINIONS)
 
 
 class Generator:
     """Writes code for a place in a snapshot; knows nothing of live documents."""
 
-    def __init__(self, analyzers: Analyzers, model: Model) -> None:
+    def __init__(
+        self, analyzers: Analyzers, model: Model, execution: Execution | None = None
+    ) -> None:
         self._analyzers = analyzers
         self._model = model
+        self._execution = execution or Execution()
 
     def require(self) -> None:
         """Refuse where no model is configured.
@@ -117,6 +123,7 @@ class Generator:
         *,
         instructions: str,
         context: str | None,
+        tests: str | None = None,
         emit: Emit,
         on_text: Callable[[str], None],
         is_local: IsLocal = nothing_local,
@@ -129,6 +136,7 @@ class Generator:
             place: Where the code is to go.
             instructions: What is asked for.
             context: More for the model to know.
+            tests: What the code has to pass, which is run where code can be isolated.
             emit: Told of each step.
             on_text: Called with the text so far as it grows.
             is_local: Tells which modules are files of the session.
@@ -168,7 +176,7 @@ class Generator:
                 code = parse_code(answer.text, snapshot.language)
                 code = replace(code, explanation=answer.masks.hide(code.explanation))
                 draft, problem = await self._check(
-                    snapshot, view, place, code, before, answer.model, usage
+                    snapshot, view, place, code, before, answer.model, usage, tests
                 )
                 asked = f"{instructions}\n{context or ''}"
                 draft, problem = await _with_imports(
@@ -198,6 +206,7 @@ class Generator:
         before: Analysis,
         model: str,
         usage: Usage | None,
+        tests: str | None,
     ) -> tuple[Draft, str]:
         """Look at the document as it would be; returns what to ask to be repaired too."""
         try:
@@ -213,11 +222,18 @@ class Generator:
             problem = "; ".join(filter(None, (problem, left)))
         else:
             checks.append(Check("complete", True))
-        checks.append(Check("runs", False, "Not tried: code is never run here."))
         broken = any(check.name == "parses" and not check.ok for check in checks)
         if broken and not code.fenced:
             # Prose, most likely: bare text counts as code only if it can be read as such.
             raise Unusable("it is no code, or code that does not parse.")
+        if broken:
+            outcome = Outcome(False, False, "Not tried: it does not parse.")
+        else:
+            outcome = await self._execution.try_out(after_text, tests)
+        checks.append(Check("runs", outcome.ok, outcome.detail, outcome.tried))
+        if outcome.tried and not outcome.ok:
+            told = f"the tests that were given for it fail:\n{outcome.detail}"
+            problem = "; ".join(filter(None, (problem, told)))
         draft = Draft(code.code, code.explanation, edits, tuple(checks), model, usage)
         return draft, problem
 

@@ -82,6 +82,7 @@ class ContextBody(Body):
 
     text: Annotated[str, StringConstraints(max_length=100_000)] | None = None
     files: list[str] = Field(default_factory=list, max_length=MOST_FILES)
+    tests: Annotated[str, StringConstraints(max_length=100_000)] | None = None
 
 
 class GenerateBody(Body):
@@ -238,10 +239,10 @@ class GeneratorHandler(AiHandler):
         await self.answer(lambda emit: self.operations.generate(principal, request, emit))
 
 
-def _context(context: str | ContextBody | None) -> tuple[str | None, tuple[str, ...]]:
+def _context(context: str | ContextBody | None) -> tuple[str | None, tuple[str, ...], str | None]:
     if isinstance(context, ContextBody):
-        return context.text, tuple(context.files)
-    return context, ()
+        return context.text, tuple(context.files), context.tests
+    return context, (), None
 
 
 def _target(body: TargetBody) -> Target:

@@ -11,6 +11,7 @@ from jupyter_collab_ai.ai.analyzers.service import Analyzers
 from jupyter_collab_ai.ai.board import LockBoard
 from jupyter_collab_ai.ai.debugger import Debugger, Emit
 from jupyter_collab_ai.ai.debugging import Debugging, DebugRequest
+from jupyter_collab_ai.ai.execution.service import Execution
 from jupyter_collab_ai.ai.generating import GenerateRequest, Generating
 from jupyter_collab_ai.ai.generator import Generator
 from jupyter_collab_ai.ai.guard import Guard
@@ -46,6 +47,7 @@ class Operations:
         events: Events,
         files: Files,
         keeping: Keeping = DEFAULT_KEEPING,
+        execution: Execution | None = None,
     ) -> None:
         self._database = database
         self._documents = documents
@@ -72,7 +74,7 @@ class Operations:
             self._runner,
             guard,
             board,
-            Generator(analyzers, model),
+            Generator(analyzers, model, execution),
             analyzers,
             events,
             keeping,
