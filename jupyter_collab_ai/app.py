@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 
 from jupyter_server.extension.application import ExtensionApp
@@ -41,7 +42,7 @@ from jupyter_collab_ai.plugs import Accounts, OperationLocks, SessionRights
 from jupyter_collab_ai.rooms import history_handlers, upstream
 from jupyter_collab_ai.rooms import sockets as room_sockets
 from jupyter_collab_ai.rooms.compaction import KEEP_DAYS, Compactor
-from jupyter_collab_ai.rooms.files import Files
+from jupyter_collab_ai.rooms.files import MAX_FILE, Files
 from jupyter_collab_ai.rooms.history import History
 from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
@@ -102,6 +103,14 @@ class CollabAI(ExtensionApp):
         16 * 1024 * 1024,
         config=True,
         help="Bytes that one WebSocket message may have; a longer one closes the socket (1009).",
+    )
+    max_document_size = Int(
+        MAX_FILE,
+        min=1,
+        config=True,
+        help="""Bytes that a file may have to be opened as a live document; a larger one is refused
+        (413). One that grew while it was edited together is saved whatever its size, and opened
+        again up to twice as many.""",
     )
     max_connections = Int(
         MAX_CONNECTIONS,
@@ -253,7 +262,7 @@ class CollabAI(ExtensionApp):
         contents = JupyterContents(server.contents_manager)
         sessions = Sessions(database, contents, board, _Moves(self), policy=policy, bounds=bounds)
         rights = SessionRights(sessions)
-        files = Files(lambda: server.contents_manager)
+        files = Files(lambda: server.contents_manager, max_file=self.max_document_size)
         write_whole(
             server.contents_manager, lambda: upstream.goes_by_inode(server.web_app.settings)
         )
@@ -380,6 +389,11 @@ class CollabAI(ExtensionApp):
         self._retention.start()
         self._compactor.start()
         await self._sessions.make_home(self._identity.starter_name)
+        if not gc.get_freeze_count():
+            # What is there by now stays. To look through all of it for garbage takes a tenth of a
+            # second each time, in which nobody's keystroke goes on.
+            gc.collect()
+            gc.freeze()
 
     async def stop_extension(self) -> None:
         """Save and let go of everything."""

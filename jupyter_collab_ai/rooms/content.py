@@ -127,6 +127,11 @@ def same(kind: Kind, one: Content, other: Content) -> bool:
     return _notebook(one) == _notebook(other)
 
 
+def holds(kind: Kind, state: bytes, content: Content) -> bool:
+    """Tell whether a document holds a content, as far as a file can show."""
+    return same(kind, content_of(kind, [state]), content)
+
+
 def _notebook(content: Content) -> str:
     # Whether a cell is trusted is not in the file, it is looked up when the file is read.
     plain = json.loads(json.dumps(content, sort_keys=True))

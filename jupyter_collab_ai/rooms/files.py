@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -14,11 +18,21 @@ from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import DocumentTooLarge, InvalidRequest, NotFound
+from jupyter_collab_ai.rooms import local_files
 from jupyter_collab_ai.rooms.content import Content, digest_of, same
 from jupyter_collab_ai.rooms.documents import Kind
+from jupyter_collab_ai.rooms.heavy import Heavy
+from jupyter_collab_ai.rooms.local_files import LocalFile, Save, Unreadable
 
-#: Bytes that a file may have to be edited together.
+#: Bytes that a file may have to be edited together: each time somebody opens it the server is
+#: busy with nothing else for about 3 ms for each MB.
 MAX_FILE = 64 * 1024 * 1024
+#: So many times as large a document may grow that is edited together already. Its file is
+#: saved whatever its size, but is not opened again.
+GROWTH = 2
+
+_NO_FILE = "There is no such file; it may have been moved or deleted."
+_FOLDER = "That is a folder, not a document; open a file in it."
 
 
 @dataclass(frozen=True)
@@ -27,6 +41,8 @@ class Stamp:
 
     last_modified: datetime | None
     writable: bool
+    #: Bytes, where the contents manager tells.
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,43 +67,75 @@ class Written:
 class Files:
     """Reads and writes documents through the contents manager of the server."""
 
-    def __init__(self, manager: Callable[[], Any], *, max_file: int = MAX_FILE) -> None:
+    def __init__(
+        self,
+        manager: Callable[[], Any],
+        *,
+        max_file: int = MAX_FILE,
+        heavy: Heavy | None = None,
+    ) -> None:
         """Use what ``manager`` returns, which may be set up later than this is.
 
         Args:
             manager: Returns the contents manager.
             max_file: Bytes that a file may have.
+            heavy: Does what takes long.
         """
         self._manager = manager
         self._max_file = max_file
+        self.heavy = heavy or Heavy()
+        self._turn = asyncio.Lock()
 
     async def stat(self, path: str) -> Stamp:
         """Look at the file without reading it.
 
         Raises:
             NotFound: There is no such file.
-            DocumentTooLarge: It is too large to be edited together.
         """
+        place = local_files.place_of(self._manager(), path)
+        if place is not None:
+            return await asyncio.to_thread(_stamp_of_place, place)
         model = await self._get(path, content=False)
         if model.get("type") == "directory":
-            raise NotFound("That is a folder, not a document; open a file in it.")
-        size = model.get("size")
-        if isinstance(size, int) and size > self._max_file:
-            raise DocumentTooLarge(
-                f"The file is larger than {self._max_file // 2**20} MiB, "
-                "which is the most that can be edited together."
-            )
+            raise NotFound(_FOLDER)
         return _stamp(model)
+
+    async def require_fit(self, path: str, *, grown: bool) -> None:
+        """Make sure that a file is not too large.
+
+        Args:
+            path: Where it is.
+            grown: Whether it may have grown while it was edited together.
+
+        Raises:
+            NotFound: There is no such file.
+            DocumentTooLarge: It is too large to be edited together.
+        """
+        size = (await self.stat(path)).size
+        if size > self._max_file * (GROWTH if grown else 1):
+            raise DocumentTooLarge(
+                f"The file has {size / 2**20:,.1f} MiB; files of up to "
+                f"{self._max_file / 2**20:,.4g} MiB can be edited together. Make it smaller "
+                "(of a notebook, clear the outputs), or let an administrator raise the limit."
+            )
 
     async def read(self, path: str, kind: Kind) -> OnDisk:
         """Read the file.
 
         Raises:
             NotFound: There is no such file.
-            DocumentTooLarge: It is too large to be edited together.
             InvalidRequest: It is not text in UTF-8, or not a notebook.
         """
-        await self.stat(path)
+        local = LocalFile.find(self._manager(), path, kind)
+        if local is not None and local.may_be_read():
+            # Before it is read: what is changed while it is read is found later.
+            stamp = await self.stat(path)
+            with contextlib.suppress(Unreadable):
+                content, digest = await self._read_local(local)
+                newline = "\n"
+                if kind is Kind.TEXT:
+                    content, newline = await asyncio.to_thread(_normalize, content)
+                return OnDisk(content, digest, stamp, newline)
         model = await self._get(path, content=True, type=kind.type, format=kind.format)
         content, newline = model["content"], "\n"
         digest = str(model.get("hash") or await asyncio.to_thread(digest_of, content))
@@ -126,6 +174,72 @@ class Files:
             return Written(None, _stamp(saved))
         return Written(now.digest, now.stamp)
 
+    async def _read_local(self, local: LocalFile) -> tuple[Content, str]:
+        try:
+            if local.kind is Kind.TEXT:
+                return await asyncio.to_thread(local_files.read_text, local.os_path)
+            arguments = (local.os_path, local.signing)
+            if local.large:
+                return await self.heavy.run(local_files.read_notebook, *arguments)
+            return await asyncio.to_thread(local_files.read_notebook, *arguments)
+        except OSError:
+            # The contents manager says what is the matter, in its own way.
+            raise Unreadable from None
+
+    def find_local(self, path: str, kind: Kind) -> LocalFile | None:
+        """Return the file if it can be written without the contents manager."""
+        local = LocalFile.find(self._manager(), path, kind)
+        return local if local is not None and local.may_be_written() else None
+
+    async def write_local(
+        self, local: LocalFile, state: bytes, newline: str, replaces: str | None, client_id: int
+    ) -> tuple[Written, bytes | None]:
+        """Write a document to its file, in a worker thread or in another process.
+
+        Args:
+            local: The file.
+            state: The document, as one update.
+            newline: What its lines end with.
+            replaces: The hash of the file as it is now.
+            client_id: Under which a large document is marked as saved.
+
+        Returns:
+            What the file then was, and the update that marks a large document as saved; it is
+            empty where nothing is to be marked.
+
+        Raises:
+            ChangedOnDisk, DoubledIds: Nothing was written.
+            OSError: It could not be written.
+        """
+        order = Save(
+            path=str(local.os_path),
+            kind=local.kind,
+            state=state,
+            newline=newline,
+            replaces=replaces,
+            signing=local.signing,
+            client_id=client_id if local.large else None,
+        )
+        if local.large:
+            saved = await self.heavy.run(local_files.save, order)
+        else:
+            # A save that has begun has to end, or another one could overtake it.
+            writing = asyncio.ensure_future(asyncio.to_thread(local_files.save, order))
+            saved = await asyncio.shield(writing)
+        await self._take_turn()
+        stamp = _stamp(await local.was_saved())
+        try:
+            same_file = local.os_path.stat().st_mtime_ns == saved.modified_ns
+        except OSError:
+            same_file = False
+        if not same_file:
+            return Written(None, stamp), b""
+        return Written(saved.digest, stamp), saved.mark
+
+    async def close(self) -> None:
+        """Let go of what was started on the way."""
+        await self.heavy.close()
+
     async def digest(self, path: str, kind: Kind) -> str:
         """Return the hash of the file, as :meth:`read` has it.
 
@@ -133,10 +247,23 @@ class Files:
             NotFound: There is no such file.
             InvalidRequest: As of :meth:`read`, where the contents manager knows no hashes.
         """
+        local = LocalFile.find(self._manager(), path, kind)
+        if local is not None:
+            with contextlib.suppress(OSError):
+                return await asyncio.to_thread(local_files.digest_of_file, local.os_path)
         model = await self._get(
             path, content=False, type=kind.type, format=kind.format, hashed=True
         )
         return str(model.get("hash") or (await self.read(path, kind)).digest)
+
+    async def _take_turn(self) -> None:
+        """Let whoever types go first: one call of the contents manager begins at a time.
+
+        Jupyter's own does most of its work on the event loop. The rooms of a server tend to look
+        and to save at the same moments, and all of them in a row would take a tenth of a second.
+        """
+        async with self._turn:
+            await asyncio.sleep(0)
 
     async def _get(
         self, path: str, *, content: bool, hashed: bool = False, **options: str
@@ -145,6 +272,7 @@ class Files:
         wanted: dict[str, Any] = {"content": content, **options}
         if content or hashed:
             wanted["require_hash"] = True
+        await self._take_turn()
         try:
             try:
                 model = await ensure_async(manager.get(path, **wanted))
@@ -161,7 +289,7 @@ class Files:
 
 def _translated(error: HTTPError) -> Exception:
     if error.status_code == 404:
-        return NotFound("There is no such file; it may have been moved or deleted.")
+        return NotFound(_NO_FILE)
     if error.status_code == 400:
         return InvalidRequest(
             "The file can't be edited together: it is not text in UTF-8, or not a valid notebook."
@@ -179,8 +307,25 @@ def _expected_hash(kind: Kind, content: Content) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _stamp_of_place(place: Path) -> Stamp:
+    """Return what the contents manager would say of a file on this machine."""
+    try:
+        found = place.stat()
+    except (OSError, ValueError):
+        raise NotFound(_NO_FILE) from None
+    if stat.S_ISDIR(found.st_mode):
+        raise NotFound(_FOLDER)
+    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+    return Stamp(modified, os.access(place, os.W_OK), found.st_size)
+
+
 def _stamp(model: dict[str, Any]) -> Stamp:
-    return Stamp(model.get("last_modified"), bool(model.get("writable", True)))
+    size = model.get("size")
+    return Stamp(
+        model.get("last_modified"),
+        bool(model.get("writable", True)),
+        size if isinstance(size, int) else 0,
+    )
 
 
 def _normalize(text: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from pycrdt import Doc, Map
+from pycrdt import Doc
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.clock import utcnow
@@ -26,11 +26,14 @@ from jupyter_collab_ai.rooms.content import (
     build,
     content_of,
     has_doubled_ids,
+    holds,
     same,
     tell_cells_apart,
 )
-from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp
+from jupyter_collab_ai.rooms.copies import new_client_id
+from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp, Written
 from jupyter_collab_ai.rooms.lastknown import LastKnown, Merged, MergedElsewhere
+from jupyter_collab_ai.rooms.local_files import ChangedOnDisk, DoubledIds, LocalFile, mark_clean
 from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
 from jupyter_collab_ai.rooms.reconcile import Outcome, merge_into
 from jupyter_collab_ai.rooms.room import LiveRoom
@@ -40,6 +43,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds from a change until it is saved, also while people type on.
 SAVE_AFTER = 1.5
+#: Seconds from a change until it is in the file at the latest, also where saving takes long.
+FOLLOWS_WITHIN = 4.0
 #: Seconds between two looks at the file.
 POLL = 1.0
 #: Seconds until a save that failed is tried again, at first and at the most.
@@ -103,6 +108,10 @@ class Projection:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._retry = 0.0
+        #: Seconds that the last save took.
+        self._took = 0.0
+        #: Under which the document is marked as saved where another process does it.
+        self._client_id = new_client_id()
 
     async def start(self, disk: OnDisk | None) -> None:
         """Bring room and file together, and follow both.
@@ -190,11 +199,15 @@ class Projection:
         changed = self._room.changed_at
         if changed is None:
             return self._poll
-        return max(0.0, min(self._poll, changed + self._save_after - time.monotonic()))
+        return max(0.0, min(self._poll, changed + self._pause() - time.monotonic()))
 
     def _due(self) -> bool:
         changed = self._room.changed_at
-        return changed is not None and changed + self._save_after <= time.monotonic()
+        return changed is not None and changed + self._pause() <= time.monotonic()
+
+    def _pause(self) -> float:
+        """Return the seconds from a change until it is saved: more where saving takes long."""
+        return max(self._save_after, min(2 * self._took, FOLLOWS_WITHIN - self._took))
 
     async def _look(self) -> None:
         now = time.monotonic()
@@ -225,30 +238,57 @@ class Projection:
     async def _save(self) -> None:
         room = self._room
         await self._take_in_changes()
-        changed_at = room.changed_at
+        changed_at, began = room.changed_at, time.monotonic()
         room.changed_at = None
+        local = self._files.find_local(room.path, room.kind)
         try:
-            seq, content = await self._content()
-            if has_doubled_ids(room.kind, content):
-                # In a file each cell has its own, and the document must not differ from it.
-                await room.edit(tell_cells_apart)
-                seq, content = await self._content()
-            await self._known.saving(seq)
-            # Once more, as close to the writing as can be: what others wrote would be lost.
-            if await self._take_in_changes():
-                room.touch()
-                return
-            written = await self._files.write(room.path, room.kind, content, self._newline)
+            done = await (self._write() if local is None else self._write_local(local))
         except BaseException:
             room.changed_at = changed_at if changed_at is not None else room.changed_at
             raise
+        if done is None:
+            room.touch()
+            return
+        written, seq, mark = done
         # Without a digest the next look finds what somebody else wrote, and merges it.
         self._stamp = written.stamp
         self._digest = written.digest
         self._checked, self._foreign = None, written.digest is None
-        await self._note(written.digest, seq)
+        await self._note(written.digest, seq, mark)
         self._retry = 0.0
+        self._took = time.monotonic() - began
         self._on_saved(True, None)
+
+    async def _write(self) -> tuple[Written, int, None] | None:
+        """Write the file by way of the contents manager; None where others have changed it."""
+        room = self._room
+        seq, content = await self._content()
+        if has_doubled_ids(room.kind, content):
+            # In a file each cell has its own, and the document must not differ from it.
+            await room.edit(tell_cells_apart)
+            seq, content = await self._content()
+        await self._known.saving(seq)
+        # Once more, as close to the writing as can be: what others wrote would be lost.
+        if await self._take_in_changes():
+            return None
+        return await self._files.write(room.path, room.kind, content, self._newline), seq, None
+
+    async def _write_local(self, local: LocalFile) -> tuple[Written, int, bytes | None] | None:
+        """Write the file past the event loop; None where it has to be tried once more."""
+        room = self._room
+        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        await self._known.saving(seq)
+        try:
+            written, mark = await self._files.write_local(
+                local, state, self._newline, self._digest, self._client_id
+            )
+        except DoubledIds:
+            await room.edit(tell_cells_apart)
+            return None
+        except ChangedOnDisk:
+            self._foreign = True
+            return None
+        return written, seq, mark
 
     async def _content(self) -> tuple[int, Content]:
         """Return what the document holds now, and up to which update that is."""
@@ -267,11 +307,24 @@ class Projection:
         await self._take_in(await self._files.read(self._room.path, self._room.kind))
         return True
 
-    async def _note(self, digest: str | None, seq: int) -> None:
-        """Remember that the file holds the document as it was at ``seq``."""
+    async def _note(self, digest: str | None, seq: int, mark: bytes | None = None) -> None:
+        """Remember that the file holds the document as it was at ``seq``.
+
+        Args:
+            digest: The hash of the file; None where it is unknown.
+            seq: Up to which update it holds the document.
+            mark: The update that marks the document as saved, where it was made already.
+        """
         await self._known.saved(digest, seq)
-        if digest is not None:
-            await self._room.edit(lambda doc: _mark_clean(doc, digest))
+        if digest is None:
+            return
+        if mark is None:
+            await self._room.edit(lambda doc: mark_clean(doc, digest))
+        elif mark:
+            # Where it is not known whether it was recorded, its numbers must not be used again.
+            client_id, self._client_id = self._client_id, new_client_id()
+            await self._room.add(mark, origin=Origin.SERVER)
+            self._client_id = client_id
 
     async def _take_in(self, disk: OnDisk) -> None:
         """Bring what the file holds together with what the document holds."""
@@ -295,7 +348,7 @@ class Projection:
                 return
         # The log has more than the file: it is written at once, so that what comes next on
         # disk can be told from what is here already.
-        self._room.touch(time.monotonic() - self._save_after)
+        self._room.touch(time.monotonic() - self._pause())
 
     async def _is_saved(self) -> bool:
         """Tell whether the document is the same as it was at the last save."""
@@ -312,8 +365,11 @@ class Projection:
 
     async def _holds_document(self, disk: OnDisk) -> bool:
         """Tell whether the file holds the document as it is now; if so, remember it."""
-        seq, live = await self._content()
-        if not await asyncio.to_thread(same, self._room.kind, live, disk.content):
+        room = self._room
+        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        if not await self._files.heavy.run_sized(
+            disk.stamp.size, holds, room.kind, state, disk.content
+        ):
             return False
         await self._note(disk.digest, seq)
         return True
@@ -340,14 +396,6 @@ class Projection:
         if version is not None:
             log.info("A file changed on disk where people had changed it too; both are kept.")
             self._conflicts.tell(version, outcome.conflicts)
-
-
-def _mark_clean(doc: Doc[Any], digest: str) -> None:
-    state = doc.get("state", type=Map)
-    if state.get("hash") != digest:
-        state["hash"] = digest
-    if state.get("dirty") is not False:
-        state["dirty"] = False
 
 
 def _sentence(error: Exception) -> str:

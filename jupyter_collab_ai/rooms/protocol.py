@@ -185,5 +185,6 @@ def raw(content: Mapping[str, Any]) -> bytes:
 def _sync(kind: SyncKind, payload: bytes) -> bytes:
     out = bytearray((MessageType.SYNC,))
     write_varuint(out, kind)
-    write_blob(out, payload)
-    return bytes(out)
+    write_varuint(out, len(payload))
+    # One copy, not three: the first answer to a client may have many MB.
+    return bytes(out) + payload

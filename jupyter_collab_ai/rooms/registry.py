@@ -122,8 +122,9 @@ class Rooms:
         Raises:
             NotFound, DocumentTooLarge: As of :meth:`acquire`.
         """
-        await self._files.stat(path)
-        return await self.documents.ensure(path)
+        found = await self.documents.by_path(path)
+        await self._files.require_fit(path, grown=found is not None and found.seq > 0)
+        return found or await self.documents.ensure(path)
 
     async def acquire_by_id(self, document_id: DocumentId) -> LiveRoom:
         """Do what :meth:`acquire` does, for a document that is known by its id."""
@@ -209,6 +210,7 @@ class Rooms:
                 task.cancel()
         for task in tuple(self._tasks):
             task.cancel()
+        await self._files.close()
 
     async def _finish(self, entry: _Open, within: float) -> None:
         async with self._lock(entry.room.document.id):
@@ -238,14 +240,18 @@ class Rooms:
             return entry.room
 
     async def _start(self, document_id: DocumentId) -> _Open:
+        loaded: OnDisk | None = None
         while True:
             document = await self.documents.by_id(document_id)
             if document is None:
                 raise NotFound("There is no such document; it may have been deleted.")
-            disk = await self._read(document)
+            await self._files.require_fit(document.path, grown=document.seq > 0)
+            # What changes from here on is found by the first look at the file.
+            disk, loaded = loaded or await self._read(document), None
             try:
                 if disk is not None and not document.seq:
                     await self._first_load(document, disk)
+                    loaded = disk
                     continue
                 history = await self.log.load(document.id, document.epoch)
             except (LogMoved, LogGone):
@@ -261,8 +267,10 @@ class Rooms:
             return None  # the server ended while it wrote the file; the log has all of it
 
     async def _first_load(self, document: Document, disk: OnDisk) -> None:
-        data = await asyncio.to_thread(
-            first_update, document.kind, disk.content, document.path, disk.digest
+        data = await self._files.heavy.run_sized(
+            disk.stamp.size,
+            first_update,
+            *(document.kind, disk.content, document.path, disk.digest),
         )
 
         def record(tx: Tx) -> None:

@@ -24,11 +24,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MethodType
 from typing import IO, Any
+from weakref import WeakKeyDictionary
 
 from jupyter_server.services.contents.fileio import FileManagerMixin
 
 #: Seconds after which a half-written file is surely not being written any more.
 _LEFT_BEHIND = 60.0
+
+#: The managers that replace files, and what tells whether something knows files by their inodes.
+_known_by_inode: WeakKeyDictionary[FileManagerMixin, Callable[[], bool]] = WeakKeyDictionary()
 
 
 def write_whole(manager: object, goes_by_inode: Callable[[], bool]) -> bool:
@@ -49,7 +53,7 @@ def write_whole(manager: object, goes_by_inode: Callable[[], bool]) -> bool:
     @contextlib.contextmanager
     def atomic_writing(self: FileManagerMixin, os_path: str, *args: Any, **kwargs: Any) -> Any:
         path = Path(os_path).resolve()
-        if not self.use_atomic_writing or goes_by_inode() or not may_replace(path):
+        if not replaces(self, path):
             with FileManagerMixin.atomic_writing(self, os_path, *args, **kwargs) as file:
                 yield file
             return
@@ -57,7 +61,18 @@ def write_whole(manager: object, goes_by_inode: Callable[[], bool]) -> bool:
             yield file
 
     vars(manager)["atomic_writing"] = MethodType(atomic_writing, manager)
+    _known_by_inode[manager] = goes_by_inode
     return True
+
+
+def replaces(manager: object, path: Path) -> bool:
+    """Tell whether a contents manager would now replace the file at ``path`` as a whole."""
+    if not isinstance(manager, FileManagerMixin):
+        return False
+    goes_by_inode = _known_by_inode.get(manager)
+    if goes_by_inode is None or goes_by_inode() or not manager.use_atomic_writing:
+        return False
+    return may_replace(path)
 
 
 def may_replace(path: Path) -> bool:
@@ -155,4 +170,4 @@ def _settle(folder: Path) -> None:
             os.close(descriptor)
 
 
-__all__ = ["may_replace", "replacing", "write_whole"]
+__all__ = ["may_replace", "replaces", "replacing", "write_whole"]
