@@ -233,11 +233,24 @@ class Rooms:
                 entry = await self._start(document_id)
                 self._open[document_id] = entry
                 metrics.room_opened()
+                await self._catch_up(entry)
             entry.holders += 1
             if entry.idle is not None:
                 entry.idle.cancel()
                 entry.idle = None
             return entry.room
+
+    async def _catch_up(self, entry: _Open) -> None:
+        """Let a new room follow what became of its file while it was not among those that do."""
+        try:
+            document = await self.documents.by_id(entry.room.document.id)
+            if document is None or document.epoch != entry.room.epoch:
+                self._spawn(self._follow_quietly(entry))
+            elif document.path != entry.room.path:
+                await entry.room.move(document.path)
+        except BaseException:
+            self._free_later(entry)
+            raise
 
     async def _start(self, document_id: DocumentId) -> _Open:
         loaded: OnDisk | None = None
@@ -245,18 +258,22 @@ class Rooms:
             document = await self.documents.by_id(document_id)
             if document is None:
                 raise NotFound("There is no such document; it may have been deleted.")
-            await self._files.require_fit(document.path, grown=document.seq > 0)
-            # What changes from here on is found by the first look at the file.
-            disk, loaded = loaded or await self._read(document), None
             try:
+                await self._files.require_fit(document.path, grown=document.seq > 0)
+                # What changes from here on is found by the first look at the file.
+                disk, loaded = loaded or await self._read(document), None
                 if disk is not None and not document.seq:
                     await self._first_load(document, disk)
                     loaded = disk
                     continue
                 history = await self.log.load(document.id, document.epoch)
+                return await self._start_room(document, history, disk)
             except (LogMoved, LogGone):
                 continue  # another server was faster: look again
-            return await self._start_room(document, history, disk)
+            except NotFound:
+                now = await self.documents.by_id(document_id)
+                if now is not None and now.path == document.path:
+                    raise  # else the file was moved meanwhile: look where it is now
 
     async def _read(self, document: Document) -> OnDisk | None:
         try:

@@ -22,7 +22,7 @@ from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.documents import Documents
 from jupyter_collab_ai.rooms.gate import NotIntegrable
-from jupyter_collab_ai.rooms.log import Origin
+from jupyter_collab_ai.rooms.log import Origin, UpdateLog
 from jupyter_collab_ai.rooms.panics import DocumentPanic
 from jupyter_collab_ai.storage.database import Tx
 from jupyter_collab_ai.storage.tables import documents
@@ -422,6 +422,27 @@ async def test_rename_and_delete(house: House) -> None:
     bob = await house.client("bob", "b.py")
     assert str(bob.text) == "new\n"
     assert bob.room.epoch != ada.room.epoch
+
+
+async def test_a_file_that_is_renamed_while_its_room_opens(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room is not among those that follow yet; it looked for the old file and ended."""
+    house.write("a.py", "x\n")
+    load = UpdateLog.load
+
+    async def rename_first(self: UpdateLog, *args: Any) -> Any:
+        history = await load(self, *args)
+        (house.root / "a.py").rename(house.root / "b.py")
+        await house.rooms.renamed("a.py", "b.py")
+        return history
+
+    monkeypatch.setattr(UpdateLog, "load", rename_first)
+    ada = await house.client("ada", "a.py")
+    assert ada.room.path == "b.py"
+    await ada.type("y\n")
+    await until(lambda: house.read("b.py") == "x\ny\n")
+    assert not (house.root / "a.py").exists()
 
 
 async def test_opening_again_and_again_records_nothing_and_leaves_the_file_alone(
