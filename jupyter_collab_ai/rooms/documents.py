@@ -7,6 +7,7 @@ overwrite the first one.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -84,6 +85,12 @@ class Documents:
     async def by_id(self, document_id: DocumentId) -> Document | None:
         """Return the document of this id, if there is one."""
         return await self._database.read(lambda tx: find_by_id(tx, document_id))
+
+    async def seqs(self, ids: Collection[DocumentId]) -> dict[DocumentId, int]:
+        """Return the number of the newest update of each of these documents that is there."""
+        wanted = select(documents.c.id, documents.c.seq).where(documents.c.id.in_(tuple(ids)))
+        rows = await self._database.read(lambda tx: tx.execute(wanted).all())
+        return {DocumentId(row.id): row.seq for row in rows}
 
     async def ensure(self, path: str) -> Document:
         """Return the document at ``path``, made now if it was never opened."""

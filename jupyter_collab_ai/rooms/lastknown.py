@@ -30,7 +30,7 @@ from jupyter_collab_ai.storage.tables import merged_files
 
 
 class MergedElsewhere(Exception):
-    """The file was merged already: by another server, or when the database seemed to fail."""
+    """The file was merged or saved meanwhile: by another server, or though it seemed to fail."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,35 @@ class LastKnown:
         self._id = document.id
         self._epoch = document.epoch
         self._kind = document.kind
-        self._saved_hash = document.saved_hash
-        #: Up to which update the file held the document at the last save.
-        self.saved_seq = document.saved_seq
-        #: Up to which update it was to hold it when a save was cut off.
-        self._saving_seq = document.saving_seq
+        self._take(document)
         self._merged: Merged | None = None
         self._unnoted = False
 
+    def _take(self, document: Document) -> None:
+        self._saved_hash = document.saved_hash
+        #: Up to which update the file held the document at the last save.
+        self.saved_seq = document.saved_seq
+        #: Up to which update it was to hold it when a save was cut off, or goes on elsewhere.
+        self._saving_seq = document.saving_seq
+
     async def load(self) -> None:
-        """Read what was merged before the server ended, or by another server."""
-        packed = await self._database.read(lambda tx: _find_merged(tx, self._id))
+        """Read what was saved and merged before the server ended, or by another server.
+
+        Raises:
+            DatabaseUnavailable: It can't be read, or what is known here could not be noted.
+        """
+        await self.settle()
+        document, packed = await self._database.read(
+            lambda tx: (find_by_id(tx, self._id), _find_merged(tx, self._id))
+        )
+        if document is None or document.epoch != self._epoch:
+            return  # it was given up, and so will be its room
+        merged = None
         if packed is not None:
             digest, data = packed
-            self._merged = Merged(digest, await asyncio.to_thread(unpack, data))
+            merged = Merged(digest, await asyncio.to_thread(unpack, data))
+        self._take(document)
+        self._merged = merged
 
     @property
     def is_merged(self) -> bool:
@@ -115,15 +130,18 @@ class LastKnown:
         """Return what notes, in the transaction that records a merge, that it was made.
 
         After that transaction :meth:`has_merged` has to be called. The fence raises
-        :class:`MergedElsewhere` where that very file was merged already.
+        :class:`MergedElsewhere` where the file is not any more what :meth:`base` has told.
         """
         await self.settle()
         packed = await asyncio.to_thread(pack, merged.content)
         known = None if self._merged is None else self._merged.digest
+        saved = self._saved_hash, self.saved_seq
 
         def fence(tx: Tx) -> None:
-            found = _find_merged(tx, self._id)
-            if found is not None and found[0] == merged.digest != known:
+            found, document = _find_merged(tx, self._id), find_by_id(tx, self._id)
+            if (None if found is None else found[0]) != known or (
+                document is not None and (document.saved_hash, document.saved_seq) != saved
+            ):
                 raise MergedElsewhere
             tx.execute(delete(merged_files).where(merged_files.c.document_id == self._id))
             tx.execute(

@@ -120,8 +120,8 @@ class Projection:
             disk: The file as it was just read; None where writing it was cut off.
         """
         async with self._lock:
-            await self._known.load()
             if disk is None:
+                await self._known.load()
                 self._stamp = await self._files.stat(self._room.path)
                 self._room.touch()
             else:
@@ -330,7 +330,16 @@ class Projection:
         """Bring what the file holds together with what the document holds."""
         if disk.digest != self._digest:
             self._newline = disk.newline
-            await self._compare(disk)
+            # Another server may have written it, from a log that it has added to.
+            await self._known.load()
+            await self._room.catch_up()
+            try:
+                await self._compare(disk)
+            except MergedElsewhere:
+                # By now it may be another file: look again, and at once.
+                self._checked, self._foreign, self._next_look = None, True, 0.0
+                self._wake.set()
+                return
             self._digest = disk.digest
         self._stamp = disk.stamp
         self._checked, self._foreign = None, False
@@ -387,11 +396,7 @@ class Projection:
             # Before the merge is recorded: after that the file may be written over at any moment.
             version = await self._conflicts.keep(disk.content)
         merged = Merged(disk.digest, outcome.content)
-        try:
-            await room.add(data, origin=Origin.DISK, fence=await self._known.merging(merged))
-        except MergedElsewhere:
-            await self._known.load()
-            return
+        await room.add(data, origin=Origin.DISK, fence=await self._known.merging(merged))
         self._known.has_merged(merged)
         if version is not None:
             log.info("A file changed on disk where people had changed it too; both are kept.")

@@ -47,6 +47,8 @@ IDLE = 60.0
 COMPACT_AT_END = 100
 #: Seconds in which what came in is recorded, unless the database is in trouble.
 SETTLE = 5.0
+#: Seconds between two looks at what other servers have recorded of the documents that are open.
+OTHERS = 1.0
 
 
 class _Open:
@@ -97,6 +99,7 @@ class Rooms:
         self._open: dict[DocumentId, _Open] = {}
         self._locks: dict[DocumentId, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._others: asyncio.Task[None] | None = None
         self._closing = False
         self._stop_watching = rights.watch(self._rights_changed)
         self._stop_hearing = database.changes.subscribe(TOPIC, self._document_changed)
@@ -233,6 +236,7 @@ class Rooms:
                 entry = await self._start(document_id)
                 self._open[document_id] = entry
                 metrics.room_opened()
+                self._follow_others()
                 await self._catch_up(entry)
             entry.holders += 1
             if entry.idle is not None:
@@ -434,6 +438,26 @@ class Rooms:
         for entry in tuple(self._open.values()):
             if document_id in (None, entry.room.document.id):
                 self._spawn(self._follow_quietly(entry))
+
+    def _follow_others(self) -> None:
+        """Begin to take over what other servers record of the documents that are open."""
+        if self._others is None or self._others.done():
+            self._others = asyncio.get_running_loop().create_task(self._look_at_others())
+            self._tasks.add(self._others)
+            self._others.add_done_callback(self._tasks.discard)
+
+    async def _look_at_others(self) -> None:
+        while self._open:
+            await asyncio.sleep(OTHERS)
+            with contextlib.suppress(DatabaseUnavailable):
+                for document_id, seq in (await self.documents.seqs(tuple(self._open))).items():
+                    entry = self._open.get(document_id)
+                    if entry is not None and entry.room.seq < seq:
+                        self._spawn(self._catch_up_quietly(entry.room, seq))
+
+    async def _catch_up_quietly(self, room: LiveRoom, seq: int) -> None:
+        with contextlib.suppress(StaleDocument):
+            await room.catch_up(seq)
 
     async def _follow_quietly(self, entry: _Open) -> None:
         with contextlib.suppress(DatabaseUnavailable, StaleDocument):

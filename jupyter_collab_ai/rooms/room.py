@@ -63,6 +63,7 @@ from jupyter_collab_ai.rooms.ports import Right, Rights
 from jupyter_collab_ai.rooms.presence import Gathering
 from jupyter_collab_ai.rooms.recorder import Recorder
 from jupyter_collab_ai.rooms.work import (
+    CatchUp,
     Change,
     Edit,
     Foreign,
@@ -281,6 +282,19 @@ class LiveRoom:
         self._put(Foreign(data, origin, user_id, fence, done))
         return await done
 
+    async def catch_up(self, seq: int | None = None) -> None:
+        """Take over what other servers have recorded of this document.
+
+        Args:
+            seq: Up to which update at least; None for all that there is.
+
+        Raises:
+            StaleDocument: The room has been closed.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._put(CatchUp(seq, done))
+        await done
+
     async def work_out(self, change: Callable[[Doc[Any]], T]) -> tuple[bytes, T]:
         """Change a copy in a worker thread; return the change as an update for :meth:`add`.
 
@@ -314,7 +328,7 @@ class LiveRoom:
             await self._advanced.wait()
         return self.seq
 
-    def _put(self, item: Edit | Foreign | Look) -> None:
+    def _put(self, item: Edit | Foreign | Look | CatchUp) -> None:
         try:
             self._inbox.put_now(item)
         except Closed:
@@ -422,6 +436,8 @@ class LiveRoom:
                 await self._take_edit(item)
             elif isinstance(item, Foreign):
                 await self._take_foreign(item)
+            elif isinstance(item, CatchUp):
+                await self._take_catch_up(item)
             else:
                 self._take_look(item)
         await self._take_frames(frames)
@@ -589,6 +605,11 @@ class LiveRoom:
             else:
                 item.succeed(self.seq)
 
+    async def _take_catch_up(self, item: CatchUp) -> None:
+        if item.seq is None or self.seq < item.seq:
+            await self._catch_up(certainly=False)
+        item.succeed(None)
+
     async def _record_own(
         self, data: bytes, origin: Origin, user_id: UserId | None, fence: Fence | None
     ) -> None:
@@ -638,9 +659,15 @@ class LiveRoom:
             await self._refresh_rights()
             self._broadcast(data)
 
-    async def _catch_up(self) -> set[bytes]:
-        """Take over what others have recorded in this document's log; return it."""
+    async def _catch_up(self, *, certainly: bool = True) -> set[bytes]:
+        """Take over what others have recorded in this document's log; return it.
+
+        Args:
+            certainly: Whether something is known to have been recorded, if only refusals.
+        """
         later, known = await self._recorder.later(self.seq)
+        if not later and not certainly:
+            return set()
         change = self._apply([one.data for one in later])
         # Those that were compacted are fewer than their numbers say.
         self._advance(later[-1].seq - self.seq if later else 0)

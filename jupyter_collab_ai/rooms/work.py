@@ -86,7 +86,16 @@ class Look(Request):
     done: asyncio.Future[Any]
 
 
-Item = SyncFrame | Edit | Foreign | Look
+@dataclass
+class CatchUp(Request):
+    """A wish to have what other servers have recorded."""
+
+    #: Up to which update at least; None for all that there is.
+    seq: int | None
+    done: asyncio.Future[None]
+
+
+Item = SyncFrame | Edit | Foreign | Look | CatchUp
 
 
 @dataclass(frozen=True)
