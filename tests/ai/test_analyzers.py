@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from jupyter_collab_ai.ai.analyzers import compile_worker
@@ -323,6 +323,7 @@ pieces = st.sampled_from((*PIECES, *MORE, "#", "@", "="))
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(pieces, max_size=14).map("\n".join), st.booleans())
+@example("\0", False)
 def test_what_is_left_always_parses_and_has_as_many_lines(source, in_notebook):
     ends = time.monotonic() + 5
     answer = compile_worker.examine(source, notebook=in_notebook, ends=ends)

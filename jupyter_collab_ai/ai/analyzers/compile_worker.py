@@ -97,7 +97,8 @@ def mistake_in(source: str, flags: int) -> Mistake | None:
     except ValueError:
         before = source.partition("\0")[0]
         line = before.count("\n") + 1
-        return Mistake(line, len(before) - before.rfind("\n"), line, 0, "it holds a null byte")
+        column = len(before) - before.rfind("\n")
+        return Mistake(line, column, line, column + 1, "it holds a null byte")
     except (RecursionError, MemoryError, OverflowError):
         return Mistake(1, 1, 1, 1, "it is nested too deeply for Python to read")
     return None
