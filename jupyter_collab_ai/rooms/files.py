@@ -126,22 +126,17 @@ class Files:
             NotFound: There is no such file.
             InvalidRequest: It is not text in UTF-8, or not a notebook.
         """
-        local = LocalFile.find(self._manager(), path, kind)
-        if local is not None and local.may_be_read():
-            # Before it is read: what is changed while it is read is found later.
-            stamp = await self.stat(path)
-            with contextlib.suppress(Unreadable):
-                content, digest = await self._read_local(local)
-                newline = "\n"
-                if kind is Kind.TEXT:
-                    content, newline = await asyncio.to_thread(_normalize, content)
-                return OnDisk(content, digest, stamp, newline)
-        model = await self._get(path, content=True, type=kind.type, format=kind.format)
-        content, newline = model["content"], "\n"
-        digest = str(model.get("hash") or await asyncio.to_thread(digest_of, content))
+        try:
+            content, digest, stamp = await self._read_local(path, kind)
+        except (OSError, Unreadable):
+            # The contents manager can, or says what is the matter in its own way.
+            model = await self._get(path, content=True, type=kind.type, format=kind.format)
+            content, stamp = model["content"], _stamp(model)
+            digest = str(model.get("hash") or await asyncio.to_thread(digest_of, content))
+        newline = "\n"
         if kind is Kind.TEXT:
             content, newline = await asyncio.to_thread(_normalize, content)
-        return OnDisk(content, digest, _stamp(model), newline)
+        return OnDisk(content, digest, stamp, newline)
 
     async def write(self, path: str, kind: Kind, content: Content, newline: str) -> Written:
         """Write the file and return what it then was.
@@ -174,17 +169,24 @@ class Files:
             return Written(None, _stamp(saved))
         return Written(now.digest, now.stamp)
 
-    async def _read_local(self, local: LocalFile) -> tuple[Content, str]:
-        try:
-            if local.kind is Kind.TEXT:
-                return await asyncio.to_thread(local_files.read_text, local.os_path)
-            arguments = (local.os_path, local.signing)
-            if local.large:
-                return await self.heavy.run(local_files.read_notebook, *arguments)
-            return await asyncio.to_thread(local_files.read_notebook, *arguments)
-        except OSError:
-            # The contents manager says what is the matter, in its own way.
-            raise Unreadable from None
+    async def _read_local(self, path: str, kind: Kind) -> tuple[Content, str, Stamp]:
+        """Return what a file holds, its hash and stamp, read without the contents manager.
+
+        Raises:
+            OSError, Unreadable: The contents manager has to do it.
+        """
+        local = LocalFile.find(self._manager(), path, kind)
+        if local is None or not local.may_be_read():
+            raise Unreadable
+        # Before it is read: what is changed while it is read is found later.
+        stamp = await self.stat(path)
+        if kind is Kind.TEXT:
+            read = await asyncio.to_thread(local_files.read_text, local.os_path)
+        else:
+            read = await self.heavy.run_if(
+                local.large, local_files.read_notebook, local.os_path, local.signing
+            )
+        return *read, stamp
 
     def find_local(self, path: str, kind: Kind) -> LocalFile | None:
         """Return the file if it can be written without the contents manager."""
@@ -220,12 +222,7 @@ class Files:
             signing=local.signing,
             client_id=client_id if local.large else None,
         )
-        if local.large:
-            saved = await self.heavy.run(local_files.save, order)
-        else:
-            # A save that has begun has to end, or another one could overtake it.
-            writing = asyncio.ensure_future(asyncio.to_thread(local_files.save, order))
-            saved = await asyncio.shield(writing)
+        saved = await self.heavy.run_if(local.large, local_files.save, order)
         await self._take_turn()
         stamp = _stamp(await local.was_saved())
         try:

@@ -79,9 +79,13 @@ class Heavy:
             function: As of :meth:`run`.
             arguments: As of :meth:`run`.
         """
-        if size < LARGE:
-            return await asyncio.to_thread(function, *arguments)
-        return await self.run(function, *arguments)
+        return await self.run_if(size >= LARGE, function, *arguments)
+
+    async def run_if(self, large: bool, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """Do what :meth:`run` does, in a worker thread where the work is not ``large``."""
+        if large:
+            return await self.run(function, *arguments)
+        return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(function, *arguments)))
 
     async def close(self) -> None:
         """End the process when it has done what it was given."""

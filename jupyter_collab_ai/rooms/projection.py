@@ -276,7 +276,7 @@ class Projection:
     async def _write_local(self, local: LocalFile) -> tuple[Written, int, bytes | None] | None:
         """Write the file past the event loop; None where it has to be tried once more."""
         room = self._room
-        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        seq, state = await self._state()
         await self._known.saving(seq)
         try:
             written, mark = await self._files.write_local(
@@ -290,11 +290,15 @@ class Projection:
             return None
         return written, seq, mark
 
+    async def _state(self) -> tuple[int, bytes]:
+        """Return the document as it is now as one update, and up to which update that is."""
+        room = self._room
+        return await room.look(lambda doc: (room.seq, doc.get_update()))
+
     async def _content(self) -> tuple[int, Content]:
         """Return what the document holds now, and up to which update that is."""
-        room = self._room
-        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
-        return seq, await asyncio.to_thread(content_of, room.kind, [state])
+        seq, state = await self._state()
+        return seq, await asyncio.to_thread(content_of, self._room.kind, [state])
 
     async def _take_in_changes(self) -> bool:
         """Merge the file if others have changed it; tell whether they have."""
@@ -328,7 +332,7 @@ class Projection:
 
     async def _take_in(self, disk: OnDisk) -> None:
         """Bring what the file holds together with what the document holds."""
-        if disk.digest != self._digest:
+        while disk.digest != self._digest:
             self._newline = disk.newline
             # Another server may have written it, from a log that it has added to.
             await self._known.load()
@@ -336,11 +340,10 @@ class Projection:
             try:
                 await self._compare(disk)
             except MergedElsewhere:
-                # By now it may be another file: look again, and at once.
-                self._checked, self._foreign, self._next_look = None, True, 0.0
-                self._wake.set()
-                return
-            self._digest = disk.digest
+                # By now it may be another file.
+                disk = await self._files.read(self._room.path, self._room.kind)
+            else:
+                self._digest = disk.digest
         self._stamp = disk.stamp
         self._checked, self._foreign = None, False
 
@@ -362,7 +365,7 @@ class Projection:
     async def _is_saved(self) -> bool:
         """Tell whether the document is the same as it was at the last save."""
         room = self._room
-        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        seq, state = await self._state()
         if seq == self._known.saved_seq:
             return True
         updates = await self._known.saved_updates()
@@ -374,10 +377,9 @@ class Projection:
 
     async def _holds_document(self, disk: OnDisk) -> bool:
         """Tell whether the file holds the document as it is now; if so, remember it."""
-        room = self._room
-        seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
+        seq, state = await self._state()
         if not await self._files.heavy.run_sized(
-            disk.stamp.size, holds, room.kind, state, disk.content
+            disk.stamp.size, holds, self._room.kind, state, disk.content
         ):
             return False
         await self._note(disk.digest, seq)

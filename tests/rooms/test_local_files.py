@@ -29,6 +29,7 @@ from jupyter_collab_ai.rooms.content import content_of, first_update, make_cell
 from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.files import Files
 from jupyter_collab_ai.rooms.heavy import Heavy, HelperLost
+from jupyter_collab_ai.rooms.lastknown import LastKnown, Merged, MergedElsewhere
 from jupyter_collab_ai.rooms.local_files import (
     KNOWN,
     ChangedOnDisk,
@@ -427,6 +428,37 @@ async def test_saves_of_a_large_notebook_go_by_the_other_process(
     assert len(ada.room._state.owners) == 3
 
 
+async def test_a_change_that_others_keep_merging_is_never_written_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A room that had not come to merge the file saved itself over it."""
+    house.write("a.py", "x\n")
+    await (await house.client("ada", "a.py")).type("y\n")
+    await until(lambda: house.read("a.py") == "x\ny\n")
+    await house.rooms.close_all()
+    house.rooms = house.build()
+    house.write("a.py", "X\ny\n")
+    merging, left = LastKnown.merging, 20
+
+    async def lose_at_first(self: LastKnown, merged: Merged) -> Any:
+        fence = await merging(self, merged)
+
+        def other_was_faster(tx: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                raise MergedElsewhere
+            fence(tx)
+
+        return other_was_faster
+
+    monkeypatch.setattr(LastKnown, "merging", lose_at_first)
+    bob = await house.client("bob", "a.py")
+    await bob.type("z\n")
+    await house.rooms.save(bob.room)
+    await until(lambda: house.read("a.py") == str(bob.text) == "X\ny\nz\n")
+
+
 @pytest.mark.parametrize("path", ["a.py", "n.ipynb"])
 async def test_people_type_while_the_disk_is_slow(
     house: House, path: str, monkeypatch: pytest.MonkeyPatch
@@ -546,7 +578,12 @@ async def test_a_helper_that_is_killed_again_and_again_tears_nothing(house: Hous
 
 
 async def test_what_is_too_large_is_refused_and_may_grow(house: House) -> None:
-    house.rooms._files = Files(lambda: house.manager, max_file=1000)
+    async def restart() -> None:
+        await house.rooms.close_all()
+        house.rooms = house.build()
+        house.rooms._files = Files(lambda: house.manager, max_file=1000)
+
+    await restart()
     house.write("a.py", "x" * 1001)
     with pytest.raises(DocumentTooLarge, match=r"clear the outputs") as error:
         await house.client("ada", "a.py")
@@ -555,14 +592,10 @@ async def test_what_is_too_large_is_refused_and_may_grow(house: House) -> None:
     ada = await house.client("ada", "b.py")
     await ada.type("y" * 990)
     await until(lambda: "y" in house.read("b.py"), "what has grown to be saved")
-    await house.rooms.close_all()
-    house.rooms = house.build()
-    house.rooms._files = Files(lambda: house.manager, max_file=1000)
+    await restart()
     again = await house.client("bob", "b.py")
     await again.type("z" * 990)
     await until(lambda: "z" in house.read("b.py"), "what has grown to be saved")
-    await house.rooms.close_all()
-    house.rooms = house.build()
-    house.rooms._files = Files(lambda: house.manager, max_file=1000)
+    await restart()
     with pytest.raises(DocumentTooLarge):
         await house.client("bob", "b.py")
