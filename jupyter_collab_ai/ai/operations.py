@@ -55,6 +55,7 @@ class Operations:
         self._leases = leases
         self._board = board
         self._model = model
+        self._analyzers = analyzers
         self._runner = Runner(database)
         self._retention = ContentRetention(database, keeping)
         guard = Guard(leases, board)
@@ -90,6 +91,7 @@ class Operations:
         """End whatever runs; nothing more is written."""
         await self._retention.close()
         await self._runner.close()
+        await self._analyzers.close()
         await self._model.close()
 
     async def debug(

@@ -1,8 +1,6 @@
-"""Does this Python parse, and if not, which of it does: runs in a process of its own.
+"""Does this Python parse, and if not, which of it does; runs behind :mod:`.worker`.
 
-Reads JSON from standard input and writes JSON to standard output. Nothing is executed: texts
-are compiled and the result is thrown away. It imports nothing of this package, and is run
-with ``-I -S``, so that it starts fast and sees nobody's files.
+Nothing is executed: texts are compiled and the result is thrown away.
 
 What does not parse is replaced, line by line, by something that does, until all of the rest
 parses. So one mistake does not hide the others, nor what other analyzers find elsewhere.
@@ -11,16 +9,12 @@ parses. So one mistake does not hide the others, nor what other analyzers find e
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import io
-import json
 import keyword
 import re
-import sys
 import time
 import tokenize
-import warnings
 from typing import Any, NamedTuple
 
 #: Seconds after which no further mistake is looked for.
@@ -31,8 +25,6 @@ MOST_MISTAKES = 20
 #: about the text; only the first mistake is told then.
 MOST_TOUCHED = 40
 MOST_TOUCHED_PART = 0.25
-MEMORY = 2 * 1024**3
-CPU_SECONDS = 20
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _HEADER = re.compile(
@@ -64,21 +56,6 @@ class Masked(NamedTuple):
     @property
     def last(self) -> int:
         return self.first + len(self.lines) - 1
-
-
-def limit_resources() -> None:
-    """Bound what a hostile text can cost, where the system can."""
-    try:
-        import resource
-    except ImportError:
-        return
-    for what, most in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
 
 
 def mistake_in(source: str, flags: int) -> Mistake | None:
@@ -317,17 +294,7 @@ def examine(source: str, *, notebook: bool, ends: float) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Answer one request."""
-    limit_resources()
-    warnings.simplefilter("ignore")
-    request = json.load(sys.stdin)
+def answer(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is to be said of each text."""
     ends = time.monotonic() + PATIENCE
-    answer = [
-        examine(source, notebook=request["notebook"], ends=ends) for source in request["texts"]
-    ]
-    json.dump(answer, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()
+    return [examine(source, notebook=request["notebook"], ends=ends) for source in request["texts"]]

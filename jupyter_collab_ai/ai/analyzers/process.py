@@ -87,7 +87,7 @@ class Processes:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 cwd=folder,
-                env=_environment(folder),
+                env=environment(folder),
                 start_new_session=True,
             )
         except OSError as error:
@@ -121,7 +121,8 @@ def _make_folder(files: Mapping[str, str]) -> Path:
     return folder
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
+    """Return an environment without secrets for a program that works in ``folder``."""
     kept = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ}
     return {**kept, "HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8"}
 

@@ -1,19 +1,15 @@
-"""Does this Python parse? CPython itself is asked, in a process of its own."""
+"""Does this Python parse? CPython itself is asked, in another process."""
 
 from __future__ import annotations
 
-import json
 import platform
 import re
-import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from jupyter_collab_ai.ai.analyzers import compile_worker
-from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
-from jupyter_collab_ai.ai.analyzers.process import Processes
 from jupyter_collab_ai.ai.analyzers.syntax_fixes import propose
+from jupyter_collab_ai.ai.analyzers.workers import PYTHON_COMPILER, PYTHON_READER, Workers
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Span, visible
@@ -43,8 +39,8 @@ class Syntax:
 class PythonSyntax:
     """Asks CPython."""
 
-    def __init__(self, processes: Processes) -> None:
-        self._processes = processes
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
 
     async def check(self, snapshot: DocumentSnapshot) -> Syntax:
         """Return what does not parse.
@@ -87,17 +83,9 @@ class PythonSyntax:
         if not texts:
             return []
         request = {"texts": texts, "notebook": snapshot.is_notebook}
-        output = await self._processes.run(
-            [sys.executable, "-I", "-S", "-B", str(Path(compile_worker.__file__))],
-            stdin=json.dumps(request).encode(),
-            name="Python's parser",
+        answers: list[dict[str, Any]] = await self._workers.ask(
+            PYTHON_READER, request, module=PYTHON_COMPILER, name="Python"
         )
-        try:
-            answers = json.loads(output.stdout)
-        except ValueError:
-            answers = None
-        if output.status != 0 or not isinstance(answers, list) or len(answers) != len(texts):
-            raise AnalyzerFailed("Python could not read the text; it may be nested too deeply.")
         return answers
 
 

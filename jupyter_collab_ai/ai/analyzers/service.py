@@ -17,6 +17,7 @@ from jupyter_collab_ai.ai.analyzers.python import PythonSyntax, Syntax
 from jupyter_collab_ai.ai.analyzers.python_rules.analyzer import PythonRules
 from jupyter_collab_ai.ai.analyzers.ruff import Ruff
 from jupyter_collab_ai.ai.analyzers.trees import Data, R, Sql, TreeSitter
+from jupyter_collab_ai.ai.analyzers.workers import Workers
 from jupyter_collab_ai.ai.findings import Category, Finding, Fix, in_order, merge, unique
 from jupyter_collab_ai.ai.locations import NoSuchPlace
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
@@ -48,6 +49,7 @@ class Analyzers:
         self,
         *,
         processes: Processes | None = None,
+        workers: Workers | None = None,
         deep: bool = False,
         extra: Iterable[Analyzer] | None = None,
     ) -> None:
@@ -55,18 +57,24 @@ class Analyzers:
 
         Args:
             processes: Runs those that are programs.
+            workers: Does the work of those that are ours.
             deep: Whether to ask the slow ones too.
             extra: Those of others; by default, what entry points name.
         """
         processes = processes or Processes()
-        self._python = PythonSyntax(processes)
+        self._workers = workers = workers or Workers()
+        self._python = PythonSyntax(workers)
         own: list[Analyzer] = [
-            *(Ruff(processes), PythonRules(processes), Oxlint(processes), JsonSyntax()),
-            *(TreeSitter(processes), Sql(processes), R(processes), Data(processes)),
+            *(Ruff(processes), PythonRules(workers), Oxlint(processes), JsonSyntax()),
+            *(TreeSitter(workers, processes), Sql(workers), R(workers), Data(workers)),
         ]
         if deep:
             own.append(Bandit(processes))
         self._analyzers = [*own, *(installed_analyzers() if extra is None else extra)]
+
+    async def close(self) -> None:
+        """End the processes that wait for work; nothing can be analyzed any more."""
+        await self._workers.close()
 
     async def analyze(self, snapshot: DocumentSnapshot) -> Analysis:
         """Return what all analyzers that know the language say of a document.

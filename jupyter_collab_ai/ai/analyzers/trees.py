@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from jupyter_collab_ai.ai.analyzers.asking import ask_worker
 from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.process import Processes
+from jupyter_collab_ai.ai.analyzers.workers import Workers, trade_of
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.locations import Span, visible
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
@@ -74,8 +74,8 @@ class _OfWorker:
     languages: frozenset[str]
     checks_syntax = True
 
-    def __init__(self, processes: Processes) -> None:
-        self._processes = processes
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
 
     async def analyze(self, snapshot: DocumentSnapshot) -> list[Finding]:
         """Return what does not parse.
@@ -109,8 +109,9 @@ class TreeSitter(_OfWorker):
 
     name = "tree-sitter"
 
-    def __init__(self, processes: Processes) -> None:
-        super().__init__(processes)
+    def __init__(self, workers: Workers, processes: Processes) -> None:
+        super().__init__(workers)
+        self._processes = processes
         self.languages = frozenset(
             language for language, names in _GRAMMARS.items() if find_spec(_module(names[0]))
         )
@@ -120,15 +121,10 @@ class TreeSitter(_OfWorker):
         grammars = [
             name for name in _GRAMMARS[snapshot.language] if find_spec(_module(name)) is not None
         ]
-        packages = ["tree_sitter", *map(_module, grammars)]
+        trade = trade_of("tree_worker", "tree_sitter", *map(_module, grammars))
+        request = {"languages": grammars, "texts": texts}
         answers, verdicts = await asyncio.gather(
-            ask_worker(
-                self._processes,
-                "tree_worker",
-                {"languages": grammars, "texts": texts},
-                name=self.name,
-                packages=packages,
-            ),
+            self._workers.ask(trade, request, name=self.name),
             self._shell(snapshot, texts),
         )
         if verdicts is None:
@@ -192,18 +188,13 @@ class Sql(_OfWorker):
     name = "sqlglot"
     languages = frozenset({"sql"})
 
-    def __init__(self, processes: Processes) -> None:
-        super().__init__(processes)
+    def __init__(self, workers: Workers) -> None:
+        super().__init__(workers)
         self.version = version("sqlglot")
 
     async def _ask(self, _: DocumentSnapshot, texts: list[str]) -> Any:
-        return await ask_worker(
-            self._processes,
-            "sql_worker",
-            {"texts": texts},
-            name=self.name,
-            packages=["sqlglot"],
-        )
+        trade = trade_of("sql_worker", "sqlglot")
+        return await self._workers.ask(trade, {"texts": texts}, name=self.name)
 
 
 class R(_OfWorker):
@@ -216,7 +207,8 @@ class R(_OfWorker):
     checks_syntax = False
 
     async def _ask(self, _: DocumentSnapshot, texts: list[str]) -> Any:
-        return await ask_worker(self._processes, "r_worker", {"texts": texts}, name=self.name)
+        trade = trade_of("r_worker")
+        return await self._workers.ask(trade, {"texts": texts}, name=self.name)
 
 
 class Data(_OfWorker):
@@ -225,20 +217,18 @@ class Data(_OfWorker):
     name = "data"
     languages = frozenset({"yaml", "toml"})
 
-    def __init__(self, processes: Processes) -> None:
-        super().__init__(processes)
+    def __init__(self, workers: Workers) -> None:
+        super().__init__(workers)
         try:
             self.version = f"PyYAML {version('pyyaml')}"
         except PackageNotFoundError:  # pragma: no cover - it is one of our dependencies
             self.version = "none"
 
     async def _ask(self, snapshot: DocumentSnapshot, texts: list[str]) -> Any:
-        return await ask_worker(
-            self._processes,
-            "data_worker",
+        return await self._workers.ask(
+            trade_of("data_worker", "yaml"),
             {"language": snapshot.language, "texts": texts},
             name=f"The parser of {_NAMES[snapshot.language]}",
-            packages=["yaml"],
         )
 
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import sys
-from pathlib import Path
 from typing import Any
 
-from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.compile_worker import without_magics
-from jupyter_collab_ai.ai.analyzers.process import Processes
 from jupyter_collab_ai.ai.analyzers.python import in_python, one_line_end
-from jupyter_collab_ai.ai.analyzers.python_rules import worker
+from jupyter_collab_ai.ai.analyzers.workers import PYTHON_READER, PYTHON_RULES, Workers
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Span, visible
@@ -30,8 +25,8 @@ class PythonRules:
     languages = frozenset({PYTHON})
     checks_syntax = False
 
-    def __init__(self, processes: Processes) -> None:
-        self._processes = processes
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
 
     async def analyze(self, snapshot: DocumentSnapshot) -> list[Finding]:
         """Return what our rules find; in a notebook, over all of its cells.
@@ -43,25 +38,19 @@ class PythonRules:
         if not parts:
             return []
         request = await asyncio.to_thread(_request, parts, notebook=snapshot.is_notebook)
-        output = await self._processes.run(
-            [sys.executable, "-I", "-S", "-B", str(Path(worker.__file__))], stdin=request
+        answer = await self._workers.ask(
+            PYTHON_READER, request, module=PYTHON_RULES, name="The analyzer of our rules"
         )
-        if output.status != 0:
-            raise AnalyzerFailed("The rules for Python could not be applied to the document.")
-        try:
-            answer = json.loads(output.stdout)
-        except ValueError:
-            raise AnalyzerFailed("The rules for Python gave no answer.") from None
         if answer["failed"]:
             log.error("Rules for Python are at fault: %s", ", ".join(answer["failed"]))
         return [_finding(parts[item["text"]], item) for item in answer["found"]]
 
 
-def _request(parts: list[Part], *, notebook: bool) -> bytes:
+def _request(parts: list[Part], *, notebook: bool) -> dict[str, Any]:
     texts = [one_line_end(part.source) for part in parts]
     if notebook:
         texts = [without_magics(text)[0] for text in texts]
-    return json.dumps({"texts": texts, "notebook": notebook}).encode()
+    return {"texts": texts, "notebook": notebook}
 
 
 def _finding(part: Part, item: dict[str, Any]) -> Finding:
