@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from jupyter_collab_ai.ai.placing import location_of, scope_of_lease
-from jupyter_collab_ai.ai.ports import Events, LiveDocuments, View
+from jupyter_collab_ai.ai.ports import Events, LiveDocument, LiveDocuments, View
 from jupyter_collab_ai.clock import rfc3339
 from jupyter_collab_ai.errors import CollabError, DatabaseUnavailable, Locked
 from jupyter_collab_ai.ids import SessionId
@@ -107,12 +107,19 @@ class LockBoard:
             extra={"lock": lock},
         )
 
-    async def describe(self, lease: Lease) -> dict[str, Any]:
-        """Return a lock as the contract has it."""
-        (lock,) = await self._all([lease])
+    async def describe(self, lease: Lease, document: LiveDocument | None = None) -> dict[str, Any]:
+        """Return a lock as the contract has it.
+
+        Args:
+            lease: What stands.
+            document: Its document, where the caller holds it already.
+        """
+        (lock,) = await self._all([lease], document)
         return lock
 
-    async def _all(self, standing: Sequence[Lease]) -> list[dict[str, Any]]:
+    async def _all(
+        self, standing: Sequence[Lease], document: LiveDocument | None = None
+    ) -> list[dict[str, Any]]:
         if not standing:
             return []
         ids = {lease.user_id for lease in standing}
@@ -132,13 +139,13 @@ class LockBoard:
                 "since": rfc3339(lease.since),
                 "expires_at": rfc3339(lease.expires_at),
             }
-            location = await self._location(lease)
+            location = await self._location(lease, document)
             if location is not None:
                 lock["location"] = location
             locks.append(lock)
         return locks
 
-    async def _location(self, lease: Lease) -> dict[str, Any] | None:
+    async def _location(self, lease: Lease, document: LiveDocument | None) -> dict[str, Any] | None:
         if lease.scope is ScopeKind.DOCUMENT:
             return None
 
@@ -149,11 +156,13 @@ class LockBoard:
 
         documents = self._documents()
         try:
+            if document is not None:
+                return await document.look(look)
             path = await documents.path_of(lease.document_id)
             if path is None:
                 return None
-            async with documents.hold(path) as document:
-                return await document.look(look)
+            async with documents.hold(path) as held:
+                return await held.look(look)
         except CollabError:
             # A document that can't be opened now has a lock all the same.
             return None

@@ -122,9 +122,12 @@ class Debugging:
                 path=run.path,
                 kept=kept,
             )
-            return store.finish(
+            finished = store.finish(
                 tx, run.id, State.DONE, result=result, model=report.model, usage=report.usage
             )
+            if finished:
+                run.note_end(tx)
+            return finished
 
         if not await self._database.write(write):
             raise cancelled()

@@ -225,7 +225,7 @@ class Generating:
             prepared.place.end,
         )
         async with self._guard.hold(wanted, run.document, scope) as held:
-            emit("lock", await self._board.describe(held.lease))
+            emit("lock", await self._board.describe(held.lease, run.document))
             try:
                 return await while_held(held, self._write(run, prepared, request, emit, held))
             except LeaseLost:
@@ -325,6 +325,7 @@ class Generating:
                 usage=draft.usage,
             ):
                 raise LeaseLost
+            run.note_end(tx)
 
         try:
             async with _held_still(run.document, place):
@@ -355,7 +356,7 @@ class Generating:
         )
 
         def write(tx: Tx) -> bool:
-            return store.finish(
+            finished = store.finish(
                 tx,
                 run.id,
                 State.DONE,
@@ -364,6 +365,9 @@ class Generating:
                 model=draft.model,
                 usage=draft.usage,
             )
+            if finished:
+                run.note_end(tx)
+            return finished
 
         if not await self._database.write(write):
             raise cancelled()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_collab_ai.ai import prompts
 from jupyter_collab_ai.ai.analyzers.service import Analysis, Analyzers
@@ -29,6 +30,8 @@ from jupyter_collab_ai.ai.placing import (
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.errors import DocumentTooLarge, ModelFailed, ModelTimeout
 from jupyter_collab_ai.locks.scopes import ScopeKind
+
+T = TypeVar("T")
 
 #: Characters before and after the place that a model is shown.
 MOST_AROUND = 60_000
@@ -56,6 +59,17 @@ _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 
 #: Tells whether a module lies among the files of the session.
 IsLocal = Callable[[str], Awaitable[bool]]
+
+
+@contextlib.asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Let some work be done beside a block; it ends with it, whoever waits for it or not."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def nothing_local(name: str) -> bool:
@@ -144,7 +158,6 @@ class Generator:
         Raises:
             ModelNotConfigured, ModelFailed, ModelTimeout: There is no code.
         """
-        before = await self._analyzers.analyze(snapshot)
         messages = prompts.generation(
             snapshot,
             instructions=instructions,
@@ -152,6 +165,36 @@ class Generator:
             context=context,
             **_around(snapshot, view, place),
         )
+        # What was wrong before need not be known before there is something to compare it with.
+        async with meanwhile(self._analyzers.analyze(snapshot)) as analyzing:
+            return await self._ask(
+                snapshot,
+                view,
+                place,
+                messages,
+                analyzing,
+                asked=f"{instructions}\n{context or ''}",
+                tests=tests,
+                emit=emit,
+                on_text=on_text,
+                is_local=is_local,
+            )
+
+    async def _ask(
+        self,
+        snapshot: DocumentSnapshot,
+        view: SnapshotView,
+        place: Place,
+        messages: prompts.Messages,
+        analyzing: Awaitable[Analysis],
+        *,
+        asked: str,
+        tests: str | None,
+        emit: Emit,
+        on_text: Callable[[str], None],
+        is_local: IsLocal,
+    ) -> Draft:
+        """Ask the model, look at what it answers, and let it repair that once."""
         usage: Usage | None = None
         first: Draft | None = None
         problem = ""
@@ -176,9 +219,8 @@ class Generator:
                 code = parse_code(answer.text, snapshot.language)
                 code = replace(code, explanation=answer.masks.hide(code.explanation))
                 draft, problem = await self._check(
-                    snapshot, view, place, code, before, answer.model, usage, tests
+                    snapshot, view, place, code, await analyzing, answer.model, usage, tests
                 )
-                asked = f"{instructions}\n{context or ''}"
                 draft, problem = await _with_imports(
                     snapshot, view, place, draft, problem, asked, is_local
                 )

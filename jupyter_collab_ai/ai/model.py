@@ -36,8 +36,9 @@ SILENCE = 60.0
 CONNECT = 5.0
 #: Seconds for the list of models.
 LIST_DEADLINE = 10.0
-#: Seconds for which the list is not asked for again.
+#: Seconds for which the list is not asked for again, and for which nobody waits for a new one.
 LIST_KEPT = 60.0
+LIST_GOOD_ENOUGH = 3600.0
 #: Characters of an answer beyond which it is given up.
 MOST_CHARACTERS = 400_000
 #: Characters that make a token, more or less, in code.
@@ -240,6 +241,7 @@ class Model:
         self._client: AsyncOpenAI | None = None
         self._dialects: dict[str, Dialect] = {}
         self._listed: tuple[float, list[str]] | None = None
+        self._looking: asyncio.Task[None] | None = None
         #: Questions that were begun, to see whether one has come into another.
         self._begun = 0
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
@@ -263,6 +265,9 @@ class Model:
 
     async def close(self) -> None:
         """Let go of the connections."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
@@ -294,13 +299,33 @@ class Model:
         """
         if self.settings.name is not None:
             return self.settings.name
-        names = await self.names()
+        names = self._names_so_far() or await self.names()
         if not names:
             raise ModelFailed(
                 f"The AI server at {self.settings.host} lists no model; the administrator can "
                 "name one in COLLAB_AI_MODEL."
             )
         return names[0]
+
+    def _names_so_far(self) -> list[str]:
+        """Return what the server listed some time ago, and look for what it lists now."""
+        if self._listed is None:
+            return []
+        age = time.monotonic() - self._listed[0]
+        if age > LIST_GOOD_ENOUGH:
+            return []
+        if age > LIST_KEPT and self._looking is None:
+            self._looking = asyncio.create_task(self._look_again())
+        return self._listed[1]
+
+    async def _look_again(self) -> None:
+        try:
+            await self._list()
+        except (ModelFailed, ModelTimeout):
+            # Whoever asks next waits, and is told.
+            self._listed = None
+        finally:
+            self._looking = None
 
     async def ask(
         self,
@@ -411,6 +436,9 @@ class Model:
             except openai.APITimeoutError:
                 raise
             except openai.APIStatusError as error:
+                if error.status_code == 404:
+                    # The server may offer others by now.
+                    self._listed = None
                 other = None
                 if error.status_code in (400, 404, 422, 500):
                     other = dialect.without(_words(error), json_asked=form is not None)

@@ -553,6 +553,14 @@ class SnapshotView:
         """Return where an anchor was at the moment of the snapshot."""
         return self._anchors.get(anchor)
 
+    def anchors(self, places: Sequence[tuple[str | None, int, bool]]) -> list[bytes]:
+        """Snapshots do not move, so nothing has to be anchored."""
+        raise NotImplementedError
+
+    def locate_all(self, anchors: Sequence[bytes]) -> list[tuple[str | None, int] | None]:
+        """Return where anchors were at the moment of the snapshot."""
+        return [self.locate(anchor) for anchor in anchors]
+
 
 @dataclass(frozen=True)
 class _Cell:

@@ -76,8 +76,20 @@ class View(Protocol):
         """
         ...
 
+    def anchors(self, places: Sequence[tuple[str | None, int, bool]]) -> list[bytes]:
+        """Return what :meth:`anchor` does for many places (cell, offset, after) at once.
+
+        Raises:
+            KeyError: There is no such cell.
+        """
+        ...
+
     def locate(self, anchor: bytes) -> tuple[str | None, int] | None:
         """Return the cell and the offset where an anchor is now; None where its cell is gone."""
+        ...
+
+    def locate_all(self, anchors: Sequence[bytes]) -> list[tuple[str | None, int] | None]:
+        """Return what :meth:`locate` does for many anchors at once."""
         ...
 
 

@@ -38,6 +38,16 @@ def cancelled() -> OperationCancelled:
     return OperationCancelled("The operation was cancelled; nothing was written.")
 
 
+@dataclass
+class _Audit:
+    """What the audit is told once an operation has come to a good end."""
+
+    kind: Kind | None = None
+    payer: Payer | None = None
+    #: Whether a transaction has been given the note; it may not have been committed.
+    given: bool = False
+
+
 @dataclass(frozen=True)
 class Run:
     """One operation: whose it is, and on what."""
@@ -48,6 +58,13 @@ class Run:
     document: LiveDocument
     id: OperationId = field(default_factory=lambda: OperationId(new_id()))
     begun: float = field(default_factory=time.monotonic)
+    _audit: _Audit = field(default_factory=_Audit)
+
+    def note_end(self, tx: Tx) -> None:
+        """Note the good end in the audit, in the transaction that brings it about."""
+        if self._audit.kind is not None and self._audit.payer is not None:
+            self._audit.given = True
+            _note_end(tx, self, self._audit.kind, State.DONE.value, self._audit.payer)
 
     @property
     def duration_ms(self) -> int:
@@ -184,6 +201,7 @@ class Runner:
         """Let the work be paid for by whom it is for, and note in the audit how it ended."""
         outcome = State.DONE.value
         with paid_by(Payer(run.principal.user_id, run.session.id)) as payer:
+            run._audit.kind, run._audit.payer = kind, payer
             try:
                 return await self._watched(run, work)
             except (asyncio.CancelledError, OperationCancelled):
@@ -196,7 +214,8 @@ class Runner:
                 outcome = "internal_error"
                 raise
             finally:
-                await self._write(lambda tx: _note_end(tx, run, kind, outcome, payer))
+                if outcome != State.DONE.value or not run._audit.given:
+                    await self._write(lambda tx: _note_end_unless(tx, run, kind, outcome, payer))
 
     async def _watched(self, run: Run, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
         try:
@@ -264,6 +283,13 @@ def _begin(tx: Tx, run: Run, kind: Kind, details: Mapping[str, Any]) -> None:
         target=run.path[:256],
         detail={"operation": run.id, "kind": kind.value},
     )
+
+
+def _note_end_unless(tx: Tx, run: Run, kind: Kind, outcome: str, payer: Payer) -> None:
+    """Note how an operation ended, unless its good end was noted before it was disturbed."""
+    if run._audit.given and store.states(tx, [run.id]).get(run.id) is State.DONE:
+        return
+    _note_end(tx, run, kind, outcome, payer)
 
 
 def _note_end(tx: Tx, run: Run, kind: Kind, outcome: str, payer: Payer) -> None:

@@ -7,9 +7,10 @@ UTF-16 code units. Nobody outside this module has to know.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -31,6 +32,9 @@ from jupyter_collab_ai.rooms.watching import watched
 from jupyter_collab_ai.rooms.yupdate import IdRanges, decode_state_vector
 
 T = TypeVar("T")
+
+#: A character of a text as Yjs names it: the client, its clock, and how many UTF-16 units it has.
+Character = tuple[int, int, int]
 
 _CLOSED = "The document was closed or started anew meanwhile; open it again."
 
@@ -95,57 +99,132 @@ class SharedView:
             KeyError: There is no such cell.
             IndexError: The offset is beyond the text.
         """
-        source = str(self._text(cell_id))
-        if not 0 <= offset <= len(source):
-            raise IndexError(offset)
-        index = offset if after else offset - 1
-        character = None
-        if 0 <= index < len(source):
-            start = _bytes(source, index)
-            client, clock, end = self._identify(cell_id, start, _bytes(source, index + 1))
-            character = [client, clock, end - clock]
-        return json.dumps([cell_id, after, character], separators=(",", ":")).encode()
+        return self.anchors([(cell_id, offset, after)])[0]
+
+    def anchors(self, places: Sequence[tuple[str | None, int, bool]]) -> list[bytes]:
+        """Return an anchor for each of many places, at about the cost of one.
+
+        Raises:
+            KeyError: There is no such cell.
+            IndexError: An offset is beyond its text.
+        """
+        lengths: dict[str | None, int] = {}
+        wanted: dict[str | None, set[int]] = {}
+        for cell_id, offset, after in places:
+            if cell_id not in lengths:
+                lengths[cell_id] = len(str(self._text(cell_id)))
+            if not 0 <= offset <= lengths[cell_id]:
+                raise IndexError(offset)
+            index = _beside(offset, after)
+            if 0 <= index < lengths[cell_id]:
+                wanted.setdefault(cell_id, set()).add(index)
+        characters: dict[tuple[str | None, int], Character] = {}
+        copy = self._copy() if wanted else self
+        for cell_id, indices in wanted.items():
+            for index, character in copy._identify(cell_id, indices).items():
+                characters[cell_id, index] = character
+        return [
+            json.dumps(
+                [cell_id, after, characters.get((cell_id, _beside(offset, after)))],
+                separators=(",", ":"),
+            ).encode()
+            for cell_id, offset, after in places
+        ]
 
     def locate(self, anchor: bytes) -> tuple[str | None, int] | None:
         """Return the cell and the offset where an anchor is now; None where its cell is gone."""
-        cell_id, after, character = json.loads(anchor)
-        try:
-            source = str(self._text(cell_id))
-        except KeyError:
-            return None
-        if character is None:
-            return cell_id, len(source) if after else 0
-        position, deleted = self._find(cell_id, *character)
-        offset = len(source.encode()[:position].decode(errors="ignore"))
-        return cell_id, offset if after or deleted else offset + 1
+        return self.locate_all([anchor])[0]
 
-    def _identify(self, cell_id: str | None, start: int, end: int) -> tuple[int, int, int]:
-        """Return the Yjs id of a character: the client, its first clock, and the end clock.
+    def locate_all(self, anchors: Sequence[bytes]) -> list[tuple[str | None, int] | None]:
+        """Return where each of many anchors is now, at about the cost of one."""
+        read: list[tuple[str | None, bool, Character | None]] = []
+        sources: dict[str | None, str] = {}
+        wanted: dict[str | None, set[Character]] = {}
+        for anchor in anchors:
+            cell_id, after, named = json.loads(anchor)
+            character = None if named is None else (named[0], named[1], named[2])
+            read.append((cell_id, after, character))
+            with contextlib.suppress(KeyError):
+                if cell_id not in sources:
+                    sources[cell_id] = str(self._text(cell_id))
+                if character is not None:
+                    wanted.setdefault(cell_id, set()).add(character)
+        found: dict[tuple[str | None, Character], tuple[int, bool]] = {}
+        copy = self._copy() if wanted else self
+        for cell_id, characters in wanted.items():
+            bytes_at = copy._find(cell_id, characters)
+            gone = characters - bytes_at.keys()
+            # For a character that is gone this counts what is left of it, which is right.
+            bytes_at |= self._copy()._left_of(gone) if gone else {}
+            offsets = _offsets(sources[cell_id], bytes_at.values())
+            for character, at in bytes_at.items():
+                found[cell_id, character] = offsets[at], character in gone
+
+        def place(
+            cell_id: str | None, after: bool, character: Character | None
+        ) -> tuple[str | None, int] | None:
+            if cell_id not in sources:
+                return None
+            if character is None:
+                return cell_id, len(sources[cell_id]) if after else 0
+            offset, gone = found[cell_id, character]
+            return cell_id, offset if after or gone else offset + 1
+
+        return [place(*one) for one in read]
+
+    def _identify(self, cell_id: str | None, indices: Collection[int]) -> dict[int, Character]:
+        """Return the Yjs ids of characters.
 
         pycrdt's own ``sticky_index`` takes bytes for clocks, so beyond ASCII it names another
         character or none (0.14.13). The delete set of a deletion names the right one, so the
-        character is deleted in a copy.
+        characters are deleted in this copy, the last one first.
         """
-        copy = self._copy()
+        text = self._text(cell_id)
+        starts = _bytes_at(str(text), {*indices, *(index + 1 for index in indices)})
+        found: dict[int, Character] = {}
         deleted: list[bytes] = []
-        with watched(copy._doc, lambda event: deleted.append(event.delete_set)):  # type: ignore[attr-defined]
-            del copy._text(cell_id)[start:end]
-        (found,) = IdRanges.decode(deleted[0])
+        with watched(self._doc, lambda event: deleted.append(event.delete_set)):  # type: ignore[attr-defined]
+            for index in sorted(indices, reverse=True):
+                deleted.clear()
+                del text[starts[index] : starts[index + 1]]
+                ((client, clock, end),) = IdRanges.decode(deleted[0])
+                found[index] = client, clock, end - clock
         return found
 
-    def _find(self, cell_id: str | None, client: int, clock: int, length: int) -> tuple[int, bool]:
-        """Return at which byte a character is, or was, and whether it is deleted."""
-        copy = self._copy()
-        text = copy._text(cell_id)
+    def _find(self, cell_id: str | None, characters: Collection[Character]) -> dict[Character, int]:
+        """Return at which bytes characters are, of those that are there.
+
+        They are deleted in this copy one after the other, which tells where each one was.
+        """
+        text = self._text(cell_id)
+        raw = str(text).encode()
         changes: list[list[dict[str, Any]]] = []
         text.observe(lambda event: changes.append(event.delta))  # type: ignore[attr-defined]
-        copy._doc.apply_update(b"\0" + IdRanges([(client, clock, clock + length)]).encode())
-        if changes:
-            return int(changes[0][0].get("retain", 0)), False
-        position = {"item": {"client": client, "clock": clock}, "assoc": Assoc.AFTER.value}
-        # For a character that is gone this counts what is left of it, which is right.
-        with copy._doc.transaction() as transaction:
-            return StickyIndex.from_json(position).get_index(transaction), True
+        found: dict[Character, int] = {}
+        #: Where those were that are deleted by now, in order, and how many bytes they had.
+        missing: list[tuple[int, int]] = []
+        for client, clock, length in characters:
+            changes.clear()
+            self._doc.apply_update(b"\0" + IdRanges([(client, clock, clock + length)]).encode())
+            if not changes:
+                continue
+            at = int(changes[0][0].get("retain", 0))
+            for position, size in missing:
+                if position <= at:
+                    at += size
+            found[client, clock, length] = at
+            bisect.insort(missing, (at, _size(raw[at])))
+        return found
+
+    def _left_of(self, characters: Collection[Character]) -> dict[Character, int]:
+        """Return how many bytes there are before the places of characters that are gone."""
+        found: dict[Character, int] = {}
+        with self._doc.transaction() as transaction:
+            for client, clock, length in characters:
+                place = {"item": {"client": client, "clock": clock}, "assoc": Assoc.AFTER.value}
+                index = StickyIndex.from_json(place).get_index(transaction)
+                found[client, clock, length] = index
+        return found
 
     def _copy(self) -> SharedView:
         return SharedView(build([self._doc.get_update()]), self._kind, self._path, self._seq)
@@ -343,6 +422,39 @@ class SharedDocuments:
 
 def _bytes(source: str, offset: int) -> int:
     return offset if source.isascii() else len(source[:offset].encode())
+
+
+def _beside(offset: int, after: bool) -> int:
+    """Return the index of the character that an anchor stays with."""
+    return offset if after else offset - 1
+
+
+def _bytes_at(source: str, offsets: Iterable[int]) -> dict[int, int]:
+    """Return at which byte each of some characters begins."""
+    found: dict[int, int] = {}
+    last = total = 0
+    for offset in sorted(offsets):
+        total += _bytes(source[last:offset], offset - last)
+        found[offset], last = total, offset
+    return found
+
+
+def _offsets(source: str, bytes_at: Iterable[int]) -> dict[int, int]:
+    """Return how many characters are before each of some bytes."""
+    if source.isascii():
+        return {at: at for at in bytes_at}
+    raw = source.encode()
+    found: dict[int, int] = {}
+    last = total = 0
+    for at in sorted(bytes_at):
+        total += len(raw[last:at].decode(errors="ignore"))
+        found[at], last = total, at
+    return found
+
+
+def _size(first: int) -> int:
+    """Return how many bytes a character has in UTF-8, by its first one."""
+    return 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
 
 
 @without_panics

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from jupyter_collab_ai.ai.analyzers.process import Processes
 from jupyter_collab_ai.ai.analyzers.python_rules import engine
 from jupyter_collab_ai.ai.analyzers.python_rules.analyzer import PythonRules
+from jupyter_collab_ai.ai.analyzers.workers import Workers
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
 
 
@@ -28,7 +28,7 @@ def text(source):
 
 async def test_findings_come_from_a_process_with_their_place_and_what_they_are():
     source = "def f(größe):\n    s = 'ä'; größe = [3, 1]; return größe.sort()\n"
-    (finding,) = await PythonRules(Processes()).analyze(text(source))
+    (finding,) = await PythonRules(Workers()).analyze(text(source))
     assert (finding.rule, finding.category.value, finding.source) == (
         "none-from-in-place",
         "bug",
@@ -46,13 +46,13 @@ async def test_a_notebook_is_looked_at_as_a_whole_and_findings_are_in_their_cell
     )
     parts = tuple(Part(f"c{n}", "code", cell) for n, cell in enumerate(cells))
     notebook = DocumentSnapshot("a.ipynb", "python", parts, is_notebook=True)
-    (finding,) = await PythonRules(Processes()).analyze(notebook)
+    (finding,) = await PythonRules(Workers()).analyze(notebook)
     assert (finding.location.cell_id, finding.location.start.line) == ("c2", 3)
 
 
 async def test_nested_deeply_is_no_failure():
     source = "x = " + "-" * 3000 + "1\n\ndef f(a):\n    b = []\n    return b.sort()\n"
-    await PythonRules(Processes()).analyze(text(source))
+    await PythonRules(Workers()).analyze(text(source))
 
 
 BUGS = {

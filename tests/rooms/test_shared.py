@@ -72,6 +72,20 @@ def test_an_anchor_outlives_its_character(text: str, after: bool, data: st.DataO
     assert editor.locate(anchor) in {(None, expected + 1), (None, 0 if beside else expected + 1)}
 
 
+@given(TEXTS, st.data())
+def test_many_places_are_anchored_and_found_as_one_by_one(text: str, data: st.DataObject) -> None:
+    editor = _editor(text)
+    places = st.tuples(st.none(), st.integers(0, len(text)), st.booleans())
+    wanted = data.draw(st.lists(places, max_size=12))
+    anchors = editor.anchors(wanted)
+    assert anchors == [editor.anchor(None, offset, after=after) for _, offset, after in wanted]
+    for _ in range(2):
+        length = len(editor.cells()[0].source)
+        start = data.draw(st.integers(0, length))
+        editor.replace(None, start, data.draw(st.integers(start, length)), data.draw(TEXTS))
+    assert editor.locate_all(anchors) == [editor.locate(anchor) for anchor in anchors]
+
+
 def test_an_offset_beyond_the_text_is_an_error() -> None:
     editor = _editor("abc")
     with pytest.raises(IndexError):
