@@ -250,6 +250,7 @@ _OURS: Final[dict[str, Rules]] = {
     "ai.handlers.UndoHandler": {"POST": SIGNED_IN},
     "ai.handlers.ModelsHandler": {"GET": SIGNED_IN},
     "ai.handlers.UsageHandler": {"GET": SIGNED_IN},
+    "ai.handlers.FindingsHandler": {"GET": SIGNED_IN},
     "ai.handlers.LocksHandler": {"GET": SIGNED_IN},
     "ai.handlers.LockHandler": {"DELETE": SIGNED_IN},
 }

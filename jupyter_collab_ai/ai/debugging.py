@@ -100,7 +100,7 @@ class Debugging:
     ) -> dict[str, Any]:
         report = await self._debugger.run(snapshot, focus, error, emit)
         # People may have typed on: what was found moves with the text, or is left out.
-        findings, kept = await run.document.look(
+        findings, kept = await run.document.study(
             lambda view: follow_findings(view, snapshot, report.findings)
         )
         result = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,9 @@ from jupyter_collab_ai.ai.ports import View
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
 from jupyter_collab_ai.rooms.textdiff import TextEdit, diff
+
+#: Characters of the lines around a finding beyond which their digest is kept instead.
+MOST_KEPT = 4_000
 
 #: The cell, what is replaced in it, and by what.
 Replacement = tuple[str | None, Span, str]
@@ -41,7 +45,6 @@ def follow_findings(
         return now.location(location.cell_id, span)
 
     moved: list[Finding] = []
-    kept: list[dict[str, Any]] = []
     for finding in findings:
         try:
             one = replace(finding, location=follow(finding.location))
@@ -50,11 +53,7 @@ def follow_findings(
         except Moved:
             continue
         moved.append(one)
-        data: dict[str, Any] = {"finding": one.as_json()}
-        if one.fix is not None:
-            data["edits"] = [_kept_edit(view, now, edit) for edit in one.fix.edits]
-        kept.append(data)
-    return moved, kept
+    return moved, _kept(view, now, moved)
 
 
 def _follow_fix(fix: Fix, follow: Callable[[Location], Location]) -> Fix | None:
@@ -79,27 +78,130 @@ def _shifted(span: Span, edits: Sequence[TextEdit]) -> Span:
     return Span(span.start + moved, span.end + moved)
 
 
-def _kept_edit(view: View, now: DocumentSnapshot, edit: Edit) -> dict[str, Any]:
-    cell_id = edit.location.cell_id
-    part = now.part(cell_id)
-    span = part.lines.span_of(edit.location)
-    first = part.lines.span(edit.location.start.line).start
-    last = part.lines.span(edit.location.end.line).end
+def _kept(view: View, now: DocumentSnapshot, findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return findings with anchors, by which they and their fixes are found again."""
+    locations = [
+        location
+        for finding in findings
+        for location in (finding.location, *(edit.location for edit in _edits(finding)))
+    ]
+    places = [
+        (location.cell_id, *_held_by(now.part(location.cell_id).lines.span_of(location)))
+        for location in locations
+    ]
+    anchors = iter(
+        view.anchors(
+            [
+                (cell_id, offset, after)
+                for cell_id, start, end in places
+                for offset, after in (start, end)
+            ]
+        )
+    )
+    kept: list[dict[str, Any]] = []
+    for number, finding in enumerate(findings):
+        data: dict[str, Any] = {
+            "finding": finding.as_json(),
+            "number": number,
+            "place": _kept_place(now, finding.location, next(anchors), next(anchors)),
+        }
+        if finding.fix is not None:
+            data["edits"] = [
+                {
+                    **_kept_place(now, edit.location, next(anchors), next(anchors), whole=True),
+                    "new_text": edit.new_text,
+                }
+                for edit in finding.fix.edits
+            ]
+        kept.append(data)
+    return kept
+
+
+def _edits(finding: Finding) -> Sequence[Edit]:
+    return () if finding.fix is None else finding.fix.edits
+
+
+def _held_by(span: Span) -> tuple[tuple[int, bool], tuple[int, bool]]:
+    """Return at which offsets a span is anchored, and whether to the character after them."""
     if span.start == span.end:
-        start = end = view.anchor(cell_id, span.start, after=False)
-    else:
-        start = view.anchor(cell_id, span.start, after=True)
-        end = view.anchor(cell_id, span.end, after=False)
+        return (span.start, False), (span.start, False)
+    return (span.start, True), (span.end, False)
+
+
+def _kept_place(
+    now: DocumentSnapshot, location: Location, start: bytes, end: bytes, *, whole: bool = False
+) -> dict[str, Any]:
+    """Return what a place is found by again.
+
+    Args:
+        now: The document.
+        location: The place.
+        start: Its anchor.
+        end: That of its end.
+        whole: Whether all of its text is needed, however long it is.
+    """
+    part = now.part(location.cell_id)
+    span = part.lines.span_of(location)
+    first = part.lines.span(location.start.line).start
+    last = part.lines.span(location.end.line).end
+    long = not whole and last - first > MOST_KEPT
+    text = span.of(part.source)
     return {
-        "cell_id": cell_id,
+        "cell_id": location.cell_id,
         "start": base64.b64encode(start).decode(),
         "end": base64.b64encode(end).decode(),
-        "expected": span.of(part.source),
-        "new_text": edit.new_text,
+        "expected": _digest(text) if long else text,
         # The whole lines around it, by which its place is found again.
-        "lines": part.source[first:last],
+        "lines": "" if long else part.source[first:last],
         "within": span.start - first,
+        **({"long": True} if long else {}),
     }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def current_findings(view: View, kept: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return findings that were kept as they are now; those whose text is gone are left out.
+
+    A fix whose text alone is gone is left out of its finding.
+    """
+    places = [
+        place
+        for data in kept
+        for place in (data.get("place"), *data.get("edits", ()))
+        if place is not None
+    ]
+    found = _Places(view, places)
+    lines = {cell.id: Lines(cell.source) for cell in view.cells()}
+
+    def location(place: Mapping[str, Any]) -> Location:
+        cell_id, span = found.of(place)
+        return lines[cell_id].location(span, cell_id)
+
+    current: list[Finding] = []
+    for data in kept:
+        # Those that were kept by an older version say where their fixes are, not where they are.
+        if data.get("place") is None:
+            continue
+        finding = Finding.from_json(data["finding"])
+        try:
+            finding = replace(finding, location=location(data["place"]))
+        except Moved:
+            continue
+        fix = finding.fix
+        if fix is not None:
+            try:
+                edits = tuple(
+                    Edit(location(edit), edit["new_text"]) for edit in data.get("edits", ())
+                )
+                fix = replace(fix, edits=edits)
+            except Moved:
+                fix = None
+        finding = replace(finding, fix=fix)
+        current.append(finding)
+    return current
 
 
 def fix_places(view: View, kept: Sequence[Mapping[str, Any]]) -> list[Replacement]:
@@ -108,31 +210,44 @@ def fix_places(view: View, kept: Sequence[Mapping[str, Any]]) -> list[Replacemen
     Raises:
         Moved: The text that it fixes is gone, or is another one now.
     """
-    sources = {cell.id: cell.source for cell in view.cells()}
-    return [_fix_place(view, sources, one) for one in kept]
+    found = _Places(view, kept)
+    return [(*found.of(one), one["new_text"]) for one in kept]
 
 
-def _fix_place(
-    view: View, sources: Mapping[str | None, str], kept: Mapping[str, Any]
-) -> Replacement:
-    cell_id, expected, lines = kept["cell_id"], kept["expected"], kept["lines"]
-    source = sources.get(cell_id)
-    if source is None:
-        raise Moved
-    start = view.locate(base64.b64decode(kept["start"]))
-    end = view.locate(base64.b64decode(kept["end"]))
-    if start is not None and end is not None and start[1] <= end[1]:
-        span = Span(start[1], end[1])
-        first = span.start - kept["within"]
-        same_lines = first >= 0 and source[first : first + len(lines)] == lines
-        # Where nothing is replaced, only the lines around can tell that it is the place.
-        if span.of(source) == expected and (expected or same_lines):
-            return cell_id, span, kept["new_text"]
-    found = find_unique(source, lines) if lines.strip() else None
-    if found is None:
-        raise Moved
-    at = found.start + kept["within"]
-    return cell_id, Span(at, at + len(expected)), kept["new_text"]
+class _Places:
+    """Where kept places are in a document at one moment."""
+
+    def __init__(self, view: View, kept: Sequence[Mapping[str, Any]]) -> None:
+        self._sources = {cell.id: cell.source for cell in view.cells()}
+        anchors = [base64.b64decode(place[end]) for place in kept for end in ("start", "end")]
+        located = iter(view.locate_all(anchors))
+        self._located = {id(place): (next(located), next(located)) for place in kept}
+
+    def of(self, kept: Mapping[str, Any]) -> tuple[str | None, Span]:
+        """Return the cell and the span of one of them.
+
+        Raises:
+            Moved: Its text is gone, or is another one now.
+        """
+        cell_id, expected, lines = kept["cell_id"], kept["expected"], kept["lines"]
+        source = self._sources.get(cell_id)
+        if source is None:
+            raise Moved
+        start, end = self._located[id(kept)]
+        if start is not None and end is not None and start[1] <= end[1]:
+            span = Span(start[1], end[1])
+            first = span.start - kept["within"]
+            same_lines = first >= 0 and source[first : first + len(lines)] == lines
+            text = span.of(source)
+            same = (_digest(text) if kept.get("long") else text) == expected
+            # Where nothing is replaced, only the lines around can tell that it is the place.
+            if same and (expected or same_lines):
+                return cell_id, span
+        found = find_unique(source, lines) if lines.strip() else None
+        if found is None:
+            raise Moved
+        at = found.start + kept["within"]
+        return cell_id, Span(at, at + len(expected))
 
 
 def from_behind(replacement: Replacement) -> tuple[str, int]:

@@ -117,6 +117,14 @@ class LocksQuery(Query):
     path: str | None = None
 
 
+class FindingsQuery(Query):
+    """Of which document of a folder the findings are wanted, and which page."""
+
+    path: str | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    after: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
 class ListQuery(Query):
     """Which operations are wanted."""
 
@@ -326,6 +334,19 @@ class UsageHandler(AiHandler):
         self.write_json({"items": await self.operations.usage(self.principal)})
 
 
+class FindingsHandler(AiHandler):
+    """``/sessions/{session_id}/findings``."""
+
+    async def get(self, session_id: str) -> None:
+        """List what the debugger last found in a document."""
+        query = self.read_query(FindingsQuery)
+        self.write_json(
+            await self.operations.findings(
+                self.principal, session_id, query.path, limit=query.limit, after=query.after
+            )
+        )
+
+
 class LocksHandler(AiHandler):
     """``/sessions/{session_id}/locks``."""
 
@@ -359,6 +380,7 @@ def handlers(url: Callable[[str], str], operations: Operations) -> list[tuple[An
         (url("ai/operations/([^/]+)/undo"), UndoHandler, given),
         (url("ai/models"), ModelsHandler, given),
         (url("ai/usage"), UsageHandler, given),
+        (url("sessions/([^/]+)/findings"), FindingsHandler, given),
         (url("sessions/([^/]+)/locks"), LocksHandler, given),
         (url("sessions/([^/]+)/locks/([^/]+)"), LockHandler, given),
     ]

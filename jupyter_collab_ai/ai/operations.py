@@ -12,6 +12,7 @@ from jupyter_collab_ai.ai.board import LockBoard
 from jupyter_collab_ai.ai.debugger import Debugger, Emit
 from jupyter_collab_ai.ai.debugging import Debugging, DebugRequest
 from jupyter_collab_ai.ai.execution.service import Execution
+from jupyter_collab_ai.ai.found import Found
 from jupyter_collab_ai.ai.generating import GenerateRequest, Generating
 from jupyter_collab_ai.ai.generator import Generator
 from jupyter_collab_ai.ai.guard import Guard
@@ -58,6 +59,7 @@ class Operations:
         self._analyzers = analyzers
         self._runner = Runner(database)
         self._retention = ContentRetention(database, keeping)
+        self._found = Found(database, documents, sessions, keeping)
         guard = Guard(leases, board)
         self._debugging = Debugging(
             database,
@@ -109,6 +111,18 @@ class Operations:
     async def apply_fix(self, principal: Principal, finding_id: str) -> list[dict[str, Any]]:
         """Apply a fix; see :meth:`~.debugging.Debugging.apply_fix`."""
         return await self._debugging.apply_fix(principal, finding_id)
+
+    async def findings(
+        self,
+        principal: Principal,
+        session_id: str,
+        path: str | None,
+        *,
+        limit: int,
+        after: str | None,
+    ) -> dict[str, Any]:
+        """Return what was last found in a document; see :meth:`~.found.Found.page`."""
+        return await self._found.page(principal, session_id, path, limit=limit, after=after)
 
     async def get(self, principal: Principal, operation_id: str) -> dict[str, Any]:
         """Return how an operation is doing.

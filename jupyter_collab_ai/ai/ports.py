@@ -135,6 +135,16 @@ class LiveDocument(Protocol):
         """
         ...
 
+    async def study(self, function: Callable[[View], T]) -> T:
+        """Return what ``function`` makes, in a worker thread, of the document as it is now.
+
+        ``function`` may take its time, and sees a copy; the document may have changed by then.
+
+        Raises:
+            StaleDocument: The document was closed.
+        """
+        ...
+
     async def edit(
         self,
         function: Callable[[Editor], T],
@@ -211,6 +221,10 @@ class LiveDocuments(Protocol):
             NotFound: There is no such file.
             DocumentTooLarge: It is too large to be edited together.
         """
+        ...
+
+    async def id_of(self, path: str) -> DocumentId | None:
+        """Return the document at a canonical path, if one was ever opened there."""
         ...
 
     async def path_of(self, document_id: DocumentId) -> str | None:

@@ -87,6 +87,11 @@ class KeptFinding:
     data: dict[str, Any]
     applied_at: datetime | None
 
+    @property
+    def number(self) -> int:
+        """Its place in the report."""
+        return int(self.data.get("number", 0))
+
 
 def begin(
     tx: Tx,
@@ -315,8 +320,43 @@ def keep_findings(
 def find_finding(tx: Tx, finding_id: str) -> KeptFinding | None:
     """Return a finding that was kept."""
     row = tx.execute(select(findings).where(findings.c.id == finding_id)).one_or_none()
-    if row is None:
+    return None if row is None else _kept(row)
+
+
+def last_review(
+    tx: Tx, session_id: SessionId, document_id: DocumentId, since: datetime | None
+) -> OperationId | None:
+    """Return the debugger's last operation on a document that came to a good end.
+
+    Args:
+        tx: The transaction.
+        session_id: The session of the document.
+        document_id: The document.
+        since: When it has to have ended, or later; None for any time.
+    """
+    row = tx.execute(
+        select(operations.c.id, operations.c.finished_at)
+        .where(
+            operations.c.document_id == document_id,
+            operations.c.session_id == session_id,
+            operations.c.kind == Kind.DEBUGGER.value,
+            operations.c.state == State.DONE.value,
+        )
+        .order_by(desc(operations.c.finished_at), desc(operations.c.id))
+        .limit(1)
+    ).one_or_none()
+    if row is None or (since is not None and row.finished_at < since):
         return None
+    return OperationId(row.id)
+
+
+def findings_of(tx: Tx, operation_id: OperationId) -> list[KeptFinding]:
+    """Return all findings of an operation, in the order of its report."""
+    rows = tx.execute(select(findings).where(findings.c.operation_id == operation_id))
+    return sorted(map(_kept, rows), key=lambda one: (one.number, one.id))
+
+
+def _kept(row: Row[Any]) -> KeptFinding:
     return KeptFinding(
         FindingId(row.id),
         OperationId(row.operation_id),

@@ -36,6 +36,9 @@ T = TypeVar("T")
 #: A character of a text as Yjs names it: the client, its clock, and how many UTF-16 units it has.
 Character = tuple[int, int, int]
 
+#: Anchors that are looked for in one copy of a document: each has to count those before it.
+AT_ONCE = 200
+
 _CLOSED = "The document was closed or started anew meanwhile; open it again."
 
 
@@ -136,7 +139,14 @@ class SharedView:
         return self.locate_all([anchor])[0]
 
     def locate_all(self, anchors: Sequence[bytes]) -> list[tuple[str | None, int] | None]:
-        """Return where each of many anchors is now, at about the cost of one."""
+        """Return where each of many anchors is now, at about the cost of a few."""
+        return [
+            place
+            for first in range(0, len(anchors), AT_ONCE)
+            for place in self._locate_all(anchors[first : first + AT_ONCE])
+        ]
+
+    def _locate_all(self, anchors: Sequence[bytes]) -> list[tuple[str | None, int] | None]:
         read: list[tuple[str | None, bool, Character | None]] = []
         sources: dict[str | None, str] = {}
         wanted: dict[str | None, set[Character]] = {}
@@ -313,6 +323,16 @@ class SharedDocument:
             lambda doc: function(SharedView(doc, room.kind, room.path, room.seq))
         )
 
+    async def study(self, function: Callable[[SharedView], T]) -> T:
+        """Return what ``function`` makes, in a worker thread, of the document as it is now.
+
+        Raises:
+            StaleDocument: The document was closed.
+        """
+        room = self._room
+        state, seq = await room.look(lambda doc: (doc.get_update(), room.seq))
+        return await asyncio.to_thread(_study, function, state, room.kind, room.path, seq)
+
     async def edit(
         self,
         function: Callable[[SharedEditor], T],
@@ -414,10 +434,20 @@ class SharedDocuments:
         async with self._rooms.hold(path) as room:
             yield SharedDocument(room, self._rooms.log)
 
+    async def id_of(self, path: str) -> DocumentId | None:
+        """Return the document at a canonical path, if one was ever opened there."""
+        document = await self._rooms.documents.by_path(path)
+        return None if document is None else document.id
+
     async def path_of(self, document_id: DocumentId) -> str | None:
         """Return where a document is now; None where it is gone."""
         document = await self._rooms.documents.by_id(document_id)
         return None if document is None else document.path
+
+
+@without_panics
+def _study(function: Callable[[SharedView], T], state: bytes, kind: Kind, path: str, seq: int) -> T:
+    return function(SharedView(build([state]), kind, path, seq))
 
 
 def _bytes(source: str, offset: int) -> int:
