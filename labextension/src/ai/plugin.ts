@@ -70,7 +70,7 @@ export const aiPlugin: JupyterFrontEndPlugin<IAssistant> = {
   ): IAssistant => {
     const trans = (translator ?? nullTranslator).load('jupyter_collab_ai');
     const { commands, shell } = app;
-    const findings = new Findings(documents);
+    const findings = new Findings(documents, client);
     const locks = new Locks(documents, client);
     const operations = new Operations(client, findings, trans);
     const me = (): string => app.serviceManager.user.identity?.username ?? '';

@@ -7,6 +7,8 @@ import { lastEvent } from './eventStream';
 import type {
   IBlame,
   IEdit,
+  IFinding,
+  IFound,
   IGeneration,
   IInvitation,
   IInvited,
@@ -101,6 +103,8 @@ export interface ICollabClient {
   eventsUrl(id: string): string;
 
   debug(request: IDebugRequest): Promise<IReport>;
+  /** Return what the debugger last found in a document, where it is by now. */
+  findings(reference: IDocumentReference): Promise<IFound>;
   generate(request: IGenerateRequest): Promise<IGeneration>;
   applyFix(finding: string): Promise<readonly IEdit[]>;
   /** Write a result, or those of its edits that have these numbers. */
@@ -151,6 +155,10 @@ export interface ICollabClient {
 
 /** The header that says by which confirmation a grave action is asked for. */
 const CONFIRMATION = 'X-Collab-Confirmation';
+
+const MOST_OF_A_PAGE = 200;
+/** Findings beyond which no further page is asked for. */
+const MOST_FINDINGS = 1000;
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -218,6 +226,27 @@ export class CollabClient implements ICollabClient {
 
   async debug(request: IDebugRequest): Promise<IReport> {
     return this._operation<IReport>(['ai', 'code-debugger'], request);
+  }
+
+  async findings({
+    session_id: id,
+    path
+  }: IDocumentReference): Promise<IFound> {
+    const items: IFinding[] = [];
+    let after: string | undefined;
+    for (;;) {
+      const page: IPage<IFinding> & IFound = await this._json(
+        'GET',
+        ['sessions', id, 'findings'],
+        undefined,
+        queryOf({ path, limit: MOST_OF_A_PAGE, after })
+      );
+      items.push(...page.items);
+      if (page.next === null || items.length >= MOST_FINDINGS) {
+        return { operation_id: page.operation_id, items };
+      }
+      after = page.next;
+    }
   }
 
   async generate(request: IGenerateRequest): Promise<IGeneration> {

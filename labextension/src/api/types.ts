@@ -106,6 +106,13 @@ export interface IFinding {
   readonly fix?: IFix | null;
 }
 
+/** What the debugger last found in a document, where it is by now. */
+export interface IFound {
+  /** Null where nobody has looked yet. */
+  readonly operation_id: string | null;
+  readonly items: readonly IFinding[];
+}
+
 export interface IReport {
   readonly operation_id: string;
   readonly summary: string;
