@@ -9,6 +9,8 @@ import time
 import pytest
 
 from jupyter_collab_ai.ai.model import (
+    LIST_GOOD_ENOUGH,
+    LIST_KEPT,
     AnswerCut,
     JsonForm,
     Model,
@@ -321,6 +323,36 @@ async def test_a_server_without_json_is_asked_in_words(fake, model):
     await model.ask(ASK, max_tokens=7, form=FORM)
     kinds = [json.dumps(item.body.get("response_format", {}).get("type")) for item in fake.seen]
     assert kinds == ['"json_schema"', '"json_object"', '"json_object"', "null"]
+
+
+def grow_old(model, seconds):
+    at, names = model._listed
+    model._listed = (at - seconds, names)
+
+
+async def test_nobody_waits_for_a_list_that_is_a_little_old(fake, model):
+    fake.reply(say.says("x"))
+    assert (await model.ask(ASK, max_tokens=5)).model == NAME
+    fake.models[:] = ["newer"]
+    grow_old(model, LIST_KEPT + 1)
+    assert (await model.ask(ASK, max_tokens=5)).model == NAME
+    if model._looking is not None:
+        await model._looking
+    assert fake.listed == 2
+    assert (await model.ask(ASK, max_tokens=5)).model == "newer"
+    fake.models[:] = ["newest"]
+    grow_old(model, LIST_GOOD_ENOUGH + 1)
+    assert (await model.ask(ASK, max_tokens=5)).model == "newest"
+
+
+async def test_a_model_that_is_gone_is_not_asked_for_again(fake, model):
+    fake.reply(say.says("x"))
+    await model.ask(ASK, max_tokens=5)
+    fake.models[:] = ["other"]
+    fake.reply(say.refuses(404, "no such model"), say.says("y"))
+    with pytest.raises(ModelFailed):
+        await model.ask(ASK, max_tokens=5)
+    assert (await model.ask(ASK, max_tokens=5)).model == "other"
 
 
 async def test_which_models_there_are(fake):

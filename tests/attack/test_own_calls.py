@@ -44,6 +44,7 @@ CALLS: list[tuple[str, str, dict[str, Any] | None, Need, tuple[int, ...]]] = [
     ("GET", "sessions/{id}/invitations", None, Capability.MANAGE, DONE),
     ("DELETE", "sessions/{id}/invitations/none", None, Capability.MANAGE, (404,)),
     ("GET", "sessions/{id}/activity", None, Capability.MANAGE, DONE),
+    ("GET", "sessions/{id}/findings?path=main.py", None, Capability.READ, DONE),
     ("GET", "sessions/{id}/locks", None, Capability.READ, DONE),
     # Every member sees which locks there are; whose it is decides who may break one.
     ("DELETE", "sessions/{id}/locks/none", None, Capability.READ, (404,)),

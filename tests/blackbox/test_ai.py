@@ -246,6 +246,27 @@ async def test_who_may_debug(
     assert model.requests == []
 
 
+async def test_what_was_found_is_told_later(
+    model: ModelServer, api: Api, ada: Person, ben: Person, cleo: Person, faulty: dict[str, Any]
+) -> None:
+    url = f"sessions/{faulty['id']}/findings"
+    nothing = {"operation_id": None, "items": [], "next": None}
+    assert cleo("GET", url).ok() == nothing
+    model.answer = answers_with()
+    report = (await post(ben, "ai/code-debugger", session_id=faulty["id"])).ok()
+    for person in (ada, ben, cleo):
+        answer = person("GET", url).ok()
+        assert answer["operation_id"] == report["operation_id"]
+        assert answer["items"] == report["findings"]
+    first = cleo("GET", url, query={"limit": 1}).ok()
+    rest = cleo("GET", url, query={"after": first["next"]}).ok()
+    assert [*first["items"], *rest["items"]] == report["findings"]
+    api.register("stranger")("GET", url).refused(404, "not_found")
+    cleo("GET", url, query={"path": "faulty.py"}).refused(400, "invalid_request")
+    cleo("GET", url, query={"after": "x"}).refused(400, "invalid_request")
+    cleo("GET", url, query={"limit": 0}).refused(400, "invalid_request")
+
+
 async def test_the_key_is_nowhere(
     model: ModelServer, api: Api, ben: Person, faulty: dict[str, Any]
 ) -> None:

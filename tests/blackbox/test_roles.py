@@ -105,6 +105,11 @@ READ = [
     ("see the session", session_act("GET"), (200, 200, 200, 404)),
     ("see its members", session_act("GET", "/members"), (200, 200, 200, 404)),
     ("see its locks", session_act("GET", "/locks"), (200, 200, 200, 404)),
+    (
+        "see what was found",
+        session_act("GET", "/findings", query={"path": "main.py"}),
+        (200, 200, 200, 404),
+    ),
     ("list the folder", contents("GET"), (200, 200, 200, 404)),
     ("read a file", contents("GET", "main.py"), (200, 200, 200, 404)),
     ("read a notebook", contents("GET", "book.ipynb"), (200, 200, 200, 404)),
