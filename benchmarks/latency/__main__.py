@@ -1,8 +1,8 @@
 """What a person waits for: a report without a model, and the first words of one.
 
 The debugger over REST, with no model, against a bare ``ruff check`` of the same file; the time
-from the request to the first streamed text, against that of the bare model server. Both as ratios
-of medians, measured in turns in one run.
+from the request to the first streamed text, without and with the AI lock, against that of the bare
+model server. All as ratios of medians, measured in turns in one run.
 """
 
 from __future__ import annotations
@@ -133,8 +133,18 @@ def debugger(caller: Caller, session: str, file: Path, rounds: int) -> Figures:
     return Figures(ours[1:], bare[1:])
 
 
-def first_words(caller: Caller, session: str, model: ModelServer, rounds: int) -> Figures:
-    """Measure the time to the first streamed text of the generator."""
+def first_words(
+    caller: Caller, session: str, model: ModelServer, rounds: int, *, locked: bool
+) -> Figures:
+    """Measure the time to the first streamed text of the generator.
+
+    Args:
+        caller: Calls the server.
+        session: The session of the document.
+        model: What the server asks.
+        rounds: How often.
+        locked: Whether the result is written, so that the place is locked before.
+    """
     address = urlsplit(model.url)
     bare_body = {
         "model": NAME,
@@ -142,7 +152,13 @@ def first_words(caller: Caller, session: str, model: ModelServer, rounds: int) -
         "messages": [{"role": "user", "content": "Write made()."}],
     }
     headers = {"Content-Type": "application/json"}
-    body = {"session_id": session, "instructions": "Write made().", "apply": False}
+    body = {
+        "session_id": session,
+        "instructions": "Write made().",
+        "apply": locked,
+        # Each time by the same, so that the document is always as long.
+        "target": {"mode": "replace_document"},
+    }
     ours, bare = [], []
     for _ in range(rounds + 1):
         bare.append(
@@ -159,7 +175,7 @@ def first_words(caller: Caller, session: str, model: ModelServer, rounds: int) -
 
 
 async def measure(lines: int, rounds: int) -> dict[str, Figures]:
-    """Start servers, and measure both."""
+    """Start servers, and measure all."""
     with tempfile.TemporaryDirectory() as folder:
         found: dict[str, Figures] = {}
         model = ModelServer()
@@ -180,10 +196,14 @@ async def measure(lines: int, rounds: int) -> dict[str, Figures]:
                     made = await asyncio.to_thread(caller, "POST", "sessions", wanted)
                     session = str(made["id"])
                     if name == "debugger":
-                        act = asyncio.to_thread(debugger, caller, session, file, rounds)
-                    else:
-                        act = asyncio.to_thread(first_words, caller, session, model, rounds)
-                    found[name] = await act
+                        found[name] = await asyncio.to_thread(
+                            debugger, caller, session, file, rounds
+                        )
+                        continue
+                    for what, locked in ((name, False), (f"{name}, locked", True)):
+                        found[what] = await asyncio.to_thread(
+                            first_words, caller, session, model, rounds, locked=locked
+                        )
         finally:
             await model.close()
         return found
@@ -201,6 +221,7 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}; a file of about {options.lines} lines, {rounds} rounds")
     print(found["debugger"].line("a report without a model", "a bare ruff"))
     print(found["first words"].line("until the first words", "the bare model server"))
+    print(found["first words, locked"].line("the same under the lock", "the bare model server"))
 
 
 if __name__ == "__main__":
