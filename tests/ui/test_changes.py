@@ -62,6 +62,7 @@ class Wire:
     def __init__(self) -> None:
         self.hold = ""
         self._page: WebSocketRoute | None = None
+        self._server: WebSocketRoute | None = None
 
     async def tap(self, person: Person) -> None:
         """Sit on the sockets that the page opens from now on."""
@@ -69,7 +70,7 @@ class Wire:
 
     def _route(self, page: WebSocketRoute) -> None:
         self._page = page
-        server = page.connect_to_server()
+        self._server = server = page.connect_to_server()
 
         def to_page(message: str | bytes) -> None:
             held = isinstance(message, bytes) and message[:1] == b"\x02"
@@ -78,6 +79,13 @@ class Wire:
 
         server.on_message(to_page)
         page.on_message(server.send)
+
+    async def cut(self) -> None:
+        """Let both ends lose the connection."""
+        assert self._page is not None
+        assert self._server is not None
+        await self._server.close(code=1001)
+        await self._page.close(code=1001)
 
     def tell(self, frame: dict[str, Any]) -> None:
         """Say something to the page in the server's name."""

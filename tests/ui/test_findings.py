@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 
 from tests.support.server import LabServer
 from tests.ui.people import PATIENCE, People, Person
-from tests.ui.test_changes import call, share
+from tests.ui.test_changes import Wire, call, share
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -66,4 +66,24 @@ async def test_who_comes_later_sees_what_was_found(lab: LabServer, people: Peopl
     await open_panel(cleo)
     await expect(sorting).to_contain_text("line 4", timeout=PATIENCE)
     await expect(titles(cleo)).to_have_count(count)
+    assert not people.faults
+
+
+async def test_what_was_found_while_the_connection_was_lost_is_shown(
+    lab: LabServer, people: People
+) -> None:
+    session, link = share(lab, "lost.py", "viewer", FAULTY)
+    cleo, wire = await people.come("cleo"), Wire()
+    await wire.tap(cleo)
+    await cleo.follow(link)
+    await cleo.sees("def is_open")
+    await open_panel(cleo)
+    await cleo.appears("Not looked at yet.")
+    wire.hold = "event"
+    body = {"session_id": session}
+    report = await asyncio.to_thread(call, lab, "POST", "ai/code-debugger", body)
+    await expect(titles(cleo)).to_have_count(0)
+    wire.hold = ""
+    await wire.cut()
+    await expect(titles(cleo)).to_have_count(len(report["findings"]), timeout=PATIENCE)
     assert not people.faults

@@ -186,6 +186,7 @@ class Workers:
         for process in reversed(self._idle):
             if process.trade == trade:
                 self._idle.remove(process)
+                process.waits_until(None)
                 if process.alive:
                     return process
                 self._leave(process)
@@ -215,16 +216,17 @@ class Workers:
         self._idle.append(process)
         while len(self._idle) > self._most_idle:
             self._leave(self._idle.pop(0))
-        asked = process.asked
-        asyncio.get_running_loop().call_later(self._patience, self._dismiss, process, asked)
+        loop = asyncio.get_running_loop()
+        process.waits_until(loop.call_later(self._patience, self._dismiss, process))
 
-    def _dismiss(self, process: _Process, asked: int) -> None:
+    def _dismiss(self, process: _Process) -> None:
         """End a process that was not asked again."""
-        if process in self._idle and process.asked == asked:
+        if process in self._idle:
             self._idle.remove(process)
             self._leave(process)
 
     def _leave(self, process: _Process) -> asyncio.Task[None]:
+        process.waits_until(None)
         task = asyncio.ensure_future(process.end())
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
@@ -265,6 +267,7 @@ class _Process:
             raise
         ours.setblocking(False)
         self._socket = ours
+        self._timer: asyncio.TimerHandle | None = None
         # Also where nobody has ended it.
         self._end = weakref.finalize(self, _end, self._process, ours, folder)
 
@@ -272,6 +275,12 @@ class _Process:
     def alive(self) -> bool:
         """Whether it has not ended by itself."""
         return self._process.poll() is None
+
+    def waits_until(self, timer: asyncio.TimerHandle | None) -> None:
+        """Take note of what ends it if it is not asked again, in place of what did before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
 
     async def send(self, question: bytes) -> None:
         """Ask; a process that has ended is found out by :meth:`receive`."""
