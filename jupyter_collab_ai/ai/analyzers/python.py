@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jupyter_collab_ai.ai.analyzers import compile_worker
+from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.syntax_fixes import propose
 from jupyter_collab_ai.ai.analyzers.workers import PYTHON_COMPILER, PYTHON_READER, Workers
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
@@ -83,9 +84,11 @@ class PythonSyntax:
         if not texts:
             return []
         request = {"texts": texts, "notebook": snapshot.is_notebook}
-        answers: list[dict[str, Any]] = await self._workers.ask(
+        answers = await self._workers.ask(
             PYTHON_READER, request, module=PYTHON_COMPILER, name="Python"
         )
+        if not isinstance(answers, list) or len(answers) != len(texts):
+            raise AnalyzerFailed("Python could not read the text; it may be nested too deeply.")
         return answers
 
 
