@@ -77,8 +77,6 @@ class Connection:
         self._transport = transport
         #: When the right was last asked for, by the monotonic clock.
         self.checked_at = time.monotonic()
-        #: The right may have changed; nothing is taken from it or shown to it until asked.
-        self.stale = False
         #: Update and step-2 frames that it has sent.
         self.frames = 0
         #: Those of them that wait for what they hang on.

@@ -20,6 +20,7 @@ from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.ids import DocumentId, UserId
 from jupyter_collab_ai.rooms.yupdate import IdRanges
 from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.storage.driver import Prepared
 from jupyter_collab_ai.storage.tables import (
     document_clients,
     document_snapshots,
@@ -28,8 +29,8 @@ from jupyter_collab_ai.storage.tables import (
     refused_deletions,
 )
 
-#: The statements of every keystroke, built once: that costs more than to run them.
-_ADVANCE = (
+#: The statements of every keystroke.
+_ADVANCE = Prepared(
     update(documents)
     .where(
         documents.c.id == bindparam("of"),
@@ -38,7 +39,10 @@ _ADVANCE = (
     )
     .values(seq=bindparam("newest"), updated_at=bindparam("now"))
 )
-_INSERT = insert(document_updates)
+_INSERT = Prepared(
+    insert(document_updates).inline(),
+    ("document_id", "seq", "data", "origin", "user_id", "created_at"),
+)
 
 #: Called in the transaction that records an edit, once no other can come in between.
 Fence = Callable[[Tx], None]
@@ -229,17 +233,17 @@ def append(
     now = utcnow()
     seq = expected + len(entries)
     # Also takes the row's lock: from here to the commit nobody else writes to this document.
-    moved = tx.execute(
+    moved = tx.run(
         _ADVANCE,
         {"of": document_id, "in_epoch": epoch, "expected": expected, "newest": seq, "now": now},
     )
-    if moved.rowcount != 1:
+    if moved != 1:
         require_epoch(tx, document_id, epoch)
         raise LogMoved
     if fence is not None:
         fence(tx)
     if entries:
-        tx.execute(
+        tx.run(
             _INSERT,
             [
                 {

@@ -125,6 +125,11 @@ class LiveRoom:
         #: The model of ``jupyter_ydoc`` on the live document, for other extensions.
         self.model = model_of(document.kind, doc)
         self.connections: set[Connection] = set()
+        #: Those whose rights may have changed; nothing is taken from or shown to anybody until
+        #: they were asked for.
+        self._stale: set[Connection] = set()
+        #: When the oldest answer about somebody's rights is too old, by the monotonic clock.
+        self._recheck_at = 0.0
         self.presence = Gathering(lambda: self.connections, lambda: self._state.owners)
         self._state = log_state
         self._recorder = Recorder(update_log, document.id, document.epoch)
@@ -210,13 +215,12 @@ class LiveRoom:
         self, session_id: SessionId | None = None, user_id: UserId | None = None
     ) -> None:
         """Ask again what the people here may do, before anything else is taken or shown."""
-        touched = False
         for connection in self.connections:
             if session_id is not None and connection.right.session_id not in (None, session_id):
                 continue
             if user_id in (None, connection.principal.user_id):
-                connection.stale = touched = True
-        if touched:
+                self._stale.add(connection)
+        if self._stale:
             self._inbox.wake()
 
     # ------------------------------------------------------------ changes by the server
@@ -447,11 +451,9 @@ class LiveRoom:
             return
         await parse_large(frames)
         gone = {frame.connection for frame in frames} - self.connections
-        long_ago = time.monotonic() - RECHECK
-        for connection in (*self.connections, *gone):
-            # Of those who have left nobody hears when their rights change.
-            if connection in gone or connection.checked_at < long_ago:
-                connection.stale = True
+        # Of those who have left nobody hears when their rights change.
+        self._stale |= gone
+        self._doubt_old_answers()
         while True:
             await self._refresh_rights(gone)
             self._state.begin()
@@ -473,6 +475,14 @@ class LiveRoom:
         # Whoever was demoted or removed meanwhile is not shown what comes next.
         await self._refresh_rights()
         self._show(judged)
+
+    def _doubt_old_answers(self) -> None:
+        now = time.monotonic()
+        if now < self._recheck_at:
+            return
+        self._stale |= {one for one in self.connections if one.checked_at <= now - RECHECK}
+        asked = (one.checked_at for one in self.connections - self._stale)
+        self._recheck_at = min(asked, default=now) + RECHECK
 
     def _judge(self, frames: Sequence[SyncFrame]) -> Judged:
         """Gate frames, in order; what is accepted counts for those after it."""
@@ -708,9 +718,11 @@ class LiveRoom:
 
     async def _refresh_rights(self, gone: Collection[Connection] = ()) -> None:
         """Ask again what those may do whose rights may have changed, and act on it."""
-        while stale := [one for one in (*self.connections, *gone) if one.stale]:
-            for connection in stale:
-                connection.stale = False
+        while self._stale:
+            stale = [one for one in self._stale if one in self.connections or one in gone]
+            self._stale.clear()
+            if not stale:
+                return
             principals = [connection.principal for connection in stale]
             # Without an answer nothing is taken from anybody, or shown.
             rights = await self._recorder.insist(

@@ -19,7 +19,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async
 from tornado import web
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
 
 from jupyter_collab_ai.errors import CollabError, NotAuthenticated, NotFound
 from jupyter_collab_ai.ids import SessionId
@@ -68,6 +68,8 @@ class Outbox:
         self._bytes = 0
         self._writing = False
         self._over = False
+        #: Where encoded frames go, once that is known.
+        self._found: tuple[WebSocketProtocol13, IOStream] | None = None
         #: Called once when the client is too far behind.
         self.on_overflow: Callable[[], None] | None = None
 
@@ -127,14 +129,23 @@ class Outbox:
 
     def _stream(self) -> IOStream | None:
         """Return the stream to write encoded frames to, None where that is not possible."""
-        connection = self._handler.ws_connection
-        stream = getattr(connection, "stream", None)
-        if connection is None or connection.is_closing():
+        if self._found is None:
+            connection = self._handler.ws_connection
+            if connection is None:
+                raise WebSocketClosedError
+            assert isinstance(connection, WebSocketProtocol13)
+            stream = connection.stream
+            if connection._compressor is not None:
+                return None
+            assert isinstance(stream, IOStream)
+            self._found = (connection, stream)
+        connection, stream = self._found
+        if connection.is_closing():
             raise WebSocketClosedError
-        if stream is None or getattr(connection, "_compressor", None) is not None:
-            return None
-        assert isinstance(stream, IOStream)
         return stream
+
+
+_NOTHING = memoryview(b"")
 
 
 def send_at_once(stream: IOStream, data: bytes) -> memoryview:
@@ -151,7 +162,7 @@ def send_at_once(stream: IOStream, data: bytes) -> memoryview:
     except OSError:
         # Either it takes nothing now, or the connection is broken, which Tornado finds out.
         sent = 0
-    return memoryview(data)[sent:]
+    return _NOTHING if sent == len(data) else memoryview(data)[sent:]
 
 
 def retrieve(future: asyncio.Future[None]) -> None:

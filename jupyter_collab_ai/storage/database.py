@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from jupyter_collab_ai.storage.changes import (
     PostgresListener,
     SqliteListener,
 )
+from jupyter_collab_ai.storage.driver import Prepared, Row
 from jupyter_collab_ai.storage.engine import make_engine, parse_url
 from jupyter_collab_ai.storage.migrate import migrate
 from jupyter_collab_ai.storage.tables import changes as changes_table
@@ -60,6 +61,10 @@ class Tx:
         """Run one statement."""
         return self._connection.execute(statement, parameters)
 
+    def run(self, statement: Prepared, rows: Row | Sequence[Row]) -> int:
+        """Run a statement that is needed often; return how many rows were changed."""
+        return statement.run(self._connection, rows)
+
     def notify(self, topic: str, key: str) -> None:
         """Tell all servers of a change of ``key`` once this transaction is committed."""
         if (topic, key) not in self.changes:
@@ -88,10 +93,12 @@ class Database:
             InvalidDatabaseUrl: The URL can't be used.
         """
         self.url = parse_url(url) if isinstance(url, str) else url
-        self._engine = make_engine(self.url, pool_size=WORKERS)
+        # One more for the thread that writes to SQLite, which keeps its own.
+        self._engine = make_engine(self.url, pool_size=WORKERS + 1)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="collab-ai-db")
         #: Through which all that writes to SQLite goes, once the event loop runs.
-        self._writer = Writer(self._begin) if self.is_sqlite else None
+        self._writer = Writer(self._begin_again) if self.is_sqlite else None
+        self._kept: Connection | None = None
         self._listener: SqliteListener | PostgresListener | None = None
         #: Names this process in leases and notifications.
         self.server_id = new_id()
@@ -148,6 +155,9 @@ class Database:
             self._listener = None
         if self._writer is not None:
             self._writer.close()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         self._executor.shutdown(wait=True)
         self._engine.dispose()
 
@@ -204,6 +214,25 @@ class Database:
         ):
             yield connection
 
+    @contextlib.contextmanager
+    def _begin_again(self) -> Iterator[Connection]:
+        """Do what :meth:`_begin` does on a connection that is kept, for the thread that writes.
+
+        To take one and to give it back costs more than most transactions.
+        """
+        connection = self._kept
+        if connection is None:
+            connection = self._engine.connect().execution_options(collab_write=True)
+            self._kept = connection
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            # Whatever state it is in, the next transaction gets another one.
+            self._kept = None
+            connection.close()
+            raise
+
     def _act(
         self, connection: Connection, function: Callable[[Tx], T], lock: str | None
     ) -> tuple[T, list[Change]]:
@@ -255,11 +284,30 @@ class Database:
         return await self._finish(lambda: self._executor.submit(function))
 
     async def _finish(self, begin: Callable[[], Future[T]]) -> T:
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[T] = loop.create_future()
+
+        def tell(done: Future[T]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                loop.call_soon_threadsafe(_pass_on, done, waiting)
+
         try:
-            begun = asyncio.wrap_future(begin())
+            begun = begin()
         except RuntimeError:
             # Closed: the server is about to end.
             raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from None
         # A caller that goes away does not undo what was begun: the thread runs to its end.
+        begun.add_done_callback(tell)
         with self._translated():
-            return await asyncio.shield(begun)
+            return await waiting
+
+
+def _pass_on(done: Future[T], waiting: asyncio.Future[T]) -> None:
+    """Give what came of it to who waits for it, if anybody still does."""
+    if waiting.done():
+        return
+    error = done.exception()
+    if error is None:
+        waiting.set_result(done.result())
+    else:
+        waiting.set_exception(error)

@@ -9,6 +9,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
+from jupyter_collab_ai.storage.driver import driver_errors
+
 #: Milliseconds that a SQLite writer waits for another one.
 BUSY_TIMEOUT = 10_000
 #: Seconds to wait for a PostgreSQL server to answer a new connection.
@@ -97,4 +99,7 @@ def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once when another one wrote
     # in between, and no time-out helps; so those that will write take the lock first.
     write = connection.get_execution_options().get("collab_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    with driver_errors(connection):
+        driver.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -46,8 +47,13 @@ class Writer:
                 the block ends, and taken back when it raises.
         """
         self._begin = begin
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="collab-ai-db-writer")
+        #: None ends the thread.
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        # What a process that ends has not committed was not acknowledged to anybody.
+        self._thread = threading.Thread(target=self._run, name="collab-ai-db-writer", daemon=True)
+        self._thread.start()
 
     def submit(self, function: Callable[[Connection], T]) -> Future[T]:
         """Run ``function`` when it is its turn.
@@ -60,27 +66,37 @@ class Writer:
             RuntimeError: The writer is closed.
         """
         done: Future[T] = Future()
-        self._jobs.put(_Job(function, done))
-        # There is a turn for each, but the first may find, and do, what those after it are for.
-        self._executor.submit(self._take_turn)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("The writer is closed.")
+            self._jobs.put(_Job(function, done))
         return done
 
     def close(self) -> None:
         """Finish what was submitted, and end."""
-        self._executor.shutdown(wait=True)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
 
-    def _take_turn(self) -> None:
-        group: list[_Job] = []
-        with contextlib.suppress(queue.Empty):
-            while len(group) < MAX_GROUP:
-                job = self._jobs.get_nowait()
-                # From here on it can't be cancelled any more.
-                if job.done.set_running_or_notify_cancel():
-                    group.append(job)
-        if len(group) == 1:
-            self._commit_one(group[0])
-        elif group:
-            self._commit(group)
+    def _run(self) -> None:
+        last = False
+        while not last and (job := self._jobs.get()) is not None:
+            group = [job]
+            with contextlib.suppress(queue.Empty):
+                while len(group) < MAX_GROUP:
+                    following = self._jobs.get_nowait()
+                    if following is None:
+                        last = True
+                        break
+                    group.append(following)
+            # From here on they can't be cancelled any more.
+            group = [job for job in group if job.done.set_running_or_notify_cancel()]
+            if len(group) == 1:
+                self._commit_one(group[0])
+            elif group:
+                self._commit(group)
 
     def _commit_one(self, job: _Job) -> None:
         try:

@@ -133,14 +133,15 @@ def test_a_lost_transaction_fails_those_before_and_not_those_after(engine: Engin
 def test_a_database_that_cannot_be_written_to_fails_all(tmp_path: Path) -> None:
     engine = create_engine(sqlite_url(tmp_path / "b.db"))
 
+    gate = threading.Event()
+
     @contextmanager
     def begin() -> Iterator[Connection]:
+        gate.wait(10)
         raise OperationalError("BEGIN IMMEDIATE", None, Exception("database is locked"))
         yield  # pragma: no cover
 
-    gate = threading.Event()
     writer = Writer(begin)
-    writer._executor.submit(gate.wait)
     waiting = [writer.submit(lambda connection: _put(connection, 1)) for _ in range(3)]
     gate.set()
     writer.close()
