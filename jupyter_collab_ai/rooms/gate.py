@@ -12,7 +12,7 @@ Interface::
     standing = standing.after(message.kind, verdict)
     match verdict:
         case Answer():        # a step 1: answer with step 2
-        case Accept():        # log.absorb(verdict.update, account); record; apply;
+        case Accept():        # log.take(verdict, account); record; apply;
                               # acknowledge; show
         case Ignore():        # nothing new in it; acknowledge
         case DropSilently():  # not recorded, not acknowledged, nobody is told
@@ -193,6 +193,10 @@ class LogState:
         """Return up to which clock a client is known."""
         return self.state.get(client, 0)
 
+    def take(self, accepted: Accept, account: UserId) -> None:
+        """Take note of an update right after it was accepted, before anything else."""
+        self._absorb(accepted.update, accepted.plan, account)
+
     def absorb(self, update: Update, account: UserId | None) -> None:
         """Take note of an update that goes into the log.
 
@@ -206,6 +210,9 @@ class LogState:
         plan = _plan(update, self)
         if not plan.complete:
             raise NotIntegrable("The update hangs on what the log does not hold.")
+        self._absorb(update, plan, account)
+
+    def _absorb(self, update: Update, plan: _Plan, account: UserId | None) -> None:
         deleted = IdRanges(
             (struct.client, max(struct.clock, self.clock(struct.client)), struct.end)
             for struct in plan.fresh
@@ -259,6 +266,8 @@ class LogState:
         self._undo = None
 
     def _extend(self, ranges: IdRanges, more: IdRanges) -> None:
+        if not more:
+            return
         if self._undo is not None:
             added = ranges.missing(more)
             self._undo.append(lambda: ranges.remove(added))
@@ -352,6 +361,8 @@ class Accept:
     inserted: Mapping[int, tuple[int, int]]
     #: What it deletes that was not deleted, attributed to the connection.
     deleted: IdRanges
+    #: How it goes into the log as that was when it was judged.
+    plan: _Plan = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -569,7 +580,7 @@ class _Case:
             return Malformed("A struct lies where none can be.")
         if _splits_character(plan, lacking, log):
             return Reset(ResetReason.SPLIT_CHARACTER)
-        return Accept(update, binds, fresh, lacking)
+        return Accept(update, binds, fresh, lacking, plan)
 
     def _judge_strange(
         self, kind: SyncKind, fresh: _Fresh, strange: set[int], lacking: IdRanges

@@ -31,16 +31,16 @@ class Inbox(Generic[T]):
         self._room = asyncio.Event()
         self._room.set()
 
-    async def put(self, item: T, size: int) -> None:
-        """Add an item of ``size`` bytes, once there is room for it.
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that whoever sends has to wait for :meth:`room` first."""
+        return not self._closed and self._bytes >= self._max_waiting
 
-        Raises:
-            Closed: Nothing is taken any more.
-        """
-        while not self._closed and self._bytes >= self._max_waiting:
+    async def room(self) -> None:
+        """Wait until less waits, or nothing is taken any more."""
+        while self.full:
             self._room.clear()
             await self._room.wait()
-        self.put_now(item, size)
 
     def put_now(self, item: T, size: int = 0) -> None:
         """Add an item whatever waits already; for what the server itself does.

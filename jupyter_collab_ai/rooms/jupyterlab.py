@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tornado import web
@@ -164,15 +164,16 @@ class RoomSocket(Socket):
         self._cleanup.callback(self._lobby.leave, connection)
         self._lobby.join(connection)
 
-    async def handle(self, message: protocol.Message) -> None:
-        """Do what a message asks for."""
+    def handle(self, message: protocol.Message) -> Awaitable[None] | None:
+        """Do what a message asks for; return what the next one has to wait for, if anything."""
         assert self.connection is not None
         if self.room is None:
             self._lobby.receive(self.connection, message)
         elif isinstance(message, protocol.SaveRequest):
             self._save(message.request_id)
         else:
-            await super().handle(message)
+            return super().handle(message)
+        return None
 
     def _save(self, request_id: int) -> None:
         assert self.connection is not None

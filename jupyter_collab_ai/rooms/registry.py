@@ -341,7 +341,7 @@ class Rooms:
         room.start()
         try:
             await projection.start(disk)
-            if room.model.path != document.path:
+            if room.shown_path != document.path:
                 await room.move(document.path)
         except BaseException:
             await room.close()

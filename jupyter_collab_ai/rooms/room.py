@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +23,6 @@ from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection, Frame
-from jupyter_collab_ai.rooms.content import model_of
 from jupyter_collab_ai.rooms.copies import (
     EMPTY_UPDATE,
     change_copy,
@@ -122,8 +121,6 @@ class LiveRoom:
         self.epoch = document.epoch
         self.seq = seq
         self.doc = doc
-        #: The model of ``jupyter_ydoc`` on the live document, for other extensions.
-        self.model = model_of(document.kind, doc)
         self.connections: set[Connection] = set()
         #: Those whose rights may have changed; nothing is taken from or shown to anybody until
         #: they were asked for.
@@ -186,30 +183,45 @@ class LiveRoom:
             if self.on_presence is not None:
                 self.on_presence(connection, False)
 
-    async def receive(self, connection: Connection, message: protocol.Message) -> None:
-        """Take a message in; waits while too much waits already.
+    def receive(self, connection: Connection, message: protocol.Message) -> Awaitable[None] | None:
+        """Take a message in.
 
         What is not sync or awareness is none of a document's business and is dropped.
+
+        Returns:
+            Where too much waits already, what has to be awaited before the next message of
+            this connection is taken in.
         """
         if connection.ended:
-            return
+            return None
         if isinstance(message, protocol.AwarenessMessage):
             self.presence.receive(connection, message.payload)
-            return
+            return None
         if isinstance(message, protocol.AwarenessQuery):
             self.presence.welcome(connection)
-            return
+            return None
         if not isinstance(message, protocol.SyncMessage):
-            return
+            return None
         frame = SyncFrame(connection, message)
         if message.kind is not protocol.SyncKind.STEP1:
             connection.frames += 1
             frame.number = connection.frames
+        size = len(message.payload) + 64
+        if self._inbox.full:
+            return self._take_in_later(frame, size)
+        self._take_in(frame, size)
+        return None
+
+    async def _take_in_later(self, frame: SyncFrame, size: int) -> None:
+        await self._inbox.room()
+        self._take_in(frame, size)
+
+    def _take_in(self, frame: SyncFrame, size: int) -> None:
         with contextlib.suppress(Closed):
-            await self._inbox.put(frame, len(message.payload) + 64)
-        if message.kind is protocol.SyncKind.STEP2:
+            self._inbox.put_now(frame, size)
+        if frame.message.kind is protocol.SyncKind.STEP2:
             # What the server itself does from now on has its turn after this.
-            connection.has_answered()
+            frame.connection.has_answered()
 
     def rights_changed(
         self, session_id: SessionId | None = None, user_id: UserId | None = None
@@ -312,6 +324,12 @@ class LiveRoom:
         state = await self.look(lambda doc: doc.get_update())
         data, result = await asyncio.to_thread(change_copy, state, new_client_id(), change)
         return data or EMPTY_UPDATE, result
+
+    @property
+    def shown_path(self) -> str | None:
+        """Where the file is, by what the document itself says to JupyterLab."""
+        path: str | None = self.doc.get("state", type=Map).get("path")
+        return path
 
     async def move(self, path: str) -> None:
         """Follow the file to another path, and tell JupyterLab, which shows it in the tab."""
@@ -503,7 +521,7 @@ class LiveRoom:
             judged.verdicts.append((frame, verdict))
             judged.standings[connection] = standing.after(kind, verdict)
             if isinstance(verdict, Accept):
-                self._state.absorb(verdict.update, account)
+                self._state.take(verdict, account)
                 judged.entries.append(Entry(payload, Origin.CLIENT, account))
                 for client in verdict.binds:
                     judged.records[client] = ClientRecord(client, account)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -296,14 +296,19 @@ class Socket(WebSocketHandler, JupyterHandler):
     def _asked(self, option: str) -> bool:
         return bool(self.get_query_argument(option, "") == "1")
 
-    async def on_message(self, message: str | bytes) -> None:
-        """Hand a message to the room; while the room is full, the client has to wait."""
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        """Hand a message to the room; while the room is full, the client has to wait.
+
+        Returns:
+            What the next message has to wait for; nearly always nothing. (To be a coroutine
+            would cost each message a task and two turns of the event loop.)
+        """
         if self.connection is None or self.connection.ended:
-            return
+            return None
         if isinstance(message, str):
             metrics.refused(Transport.MESSAGE, "malformed")
             self.connection.end(Ending.UNREADABLE)
-            return
+            return None
         try:
             parsed = protocol.parse_frame(message, limit=self._max_message)
         except protocol.FrameTooLarge:
@@ -313,13 +318,14 @@ class Socket(WebSocketHandler, JupyterHandler):
             metrics.refused(Transport.MESSAGE, "malformed")
             self.connection.end(Ending.UNREADABLE)
         else:
-            await self.handle(parsed)
+            return self.handle(parsed)
+        return None
 
-    async def handle(self, message: protocol.Message) -> None:
-        """Do what a message asks for."""
+    def handle(self, message: protocol.Message) -> Awaitable[None] | None:
+        """Do what a message asks for; return what the next one has to wait for, if anything."""
         assert self.room is not None
         assert self.connection is not None
-        await self.room.receive(self.connection, message)
+        return self.room.receive(self.connection, message)
 
     def on_close(self) -> None:
         """Leave the room, whoever ended the connection."""

@@ -148,6 +148,8 @@ class IdRanges:
         """Take over ranges of (client, first clock, end clock), in any order."""
         #: Of each client the starts and the ends, both ascending.
         self._clients: dict[int, tuple[list[int], list[int]]] = {}
+        if ranges == ():
+            return
         by_client: dict[int, list[tuple[int, int]]] = {}
         for client, start, end in ranges:
             if start < end:
@@ -208,6 +210,8 @@ class IdRanges:
 
     def missing(self, other: IdRanges) -> IdRanges:
         """Return the ids of ``other`` that this set lacks."""
+        if not other._clients:
+            return IdRanges()
         return IdRanges(
             (client, *gap) for client, start, end in other for gap in self._gaps(client, start, end)
         )

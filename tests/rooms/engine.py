@@ -156,7 +156,9 @@ class Client:
     # ---- what a test does
 
     async def send(self, data: bytes) -> None:
-        await self.room.receive(self.connection, protocol.parse_frame(data))
+        waiting = self.room.receive(self.connection, protocol.parse_frame(data))
+        if waiting is not None:
+            await waiting
 
     async def flush(self) -> None:
         """Send what was done here, in order."""

@@ -20,6 +20,7 @@ from jupyter_collab_ai.errors import (
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.content import model_of
 from jupyter_collab_ai.rooms.documents import Documents
 from jupyter_collab_ai.rooms.gate import NotIntegrable
 from jupyter_collab_ai.rooms.log import Origin, UpdateLog
@@ -326,7 +327,7 @@ async def test_a_fence_stops_an_edit_in_its_transaction(house: House) -> None:
 async def test_what_other_extensions_write_is_recorded_and_shown(house: House) -> None:
     house.write("a.py", "")
     ada = await house.client("ada", "a.py")
-    ada.room.model.set("by an extension")
+    model_of(ada.room.kind, ada.room.doc).set("by an extension")
     await until(lambda: str(ada.text) == "by an extension")
     house.crash()
     bob = await house.client("bob", "a.py")

@@ -118,7 +118,7 @@ class Room:
         verdict = judge(kind, payload, client.standing, self.log, self.claims)
         client.standing = client.standing.after(kind, verdict)
         if isinstance(verdict, Accept):
-            self.log.absorb(verdict.update, client.standing.account)
+            self.log.take(verdict, client.standing.account)
             self.doc.apply_update(payload)
         elif isinstance(verdict, Refuse):
             self.log.note_refusal(verdict, client.standing.account)

@@ -64,7 +64,7 @@ class Room:
         account = peer.standing.account
         if isinstance(verdict, Accept):
             assert peer.standing.may_edit
-            self.log.absorb(verdict.update, account)
+            self.log.take(verdict, account)
             self.record.append(payload)
             self.doc.apply_update(payload)
             for other in self.peers:
@@ -290,7 +290,7 @@ def test_whatever_is_accepted_can_be_applied():
         verdict = judge(STEP2, bytes(data), standing, room.log)
         if isinstance(verdict, Accept):
             accepted += 1
-            room.log.absorb(verdict.update, standing.account)
+            room.log.take(verdict, standing.account)
             room.doc.apply_update(bytes(data))
             room.check()
     assert accepted > 1500

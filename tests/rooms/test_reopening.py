@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from jupyter_server.serverapp import ServerApp
+from pycrdt import Map
 
 from jupyter_collab_ai.storage.database import Database
 from tests.rooms.engine import EDITOR, until
@@ -42,7 +43,7 @@ async def test_text_is_whole_at_each_of_five_openings(
         # The state map is written after each save, which is what upstream stumbles over.
         if number % 2:
             (live,) = server.rooms.all()
-            await until(lambda live=live: live.model.dirty is False)
+            await until(lambda live=live: live.doc.get("state", type=Map).get("dirty") is False)
         await server.close()
 
 
