@@ -93,6 +93,35 @@ def _bound(value: Any, process: Callable[[Any], Any] | None) -> Any:
 
 
 @contextlib.contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Take back what is done in the block, and nothing else of the transaction, if it raises.
+
+    SQLAlchemy compiles each savepoint anew. For SQLite, whose driver leaves them alone.
+
+    Raises:
+        DBAPIError: As SQLAlchemy raises it. What the block itself raises is passed on, also
+            where the whole transaction has ended by it.
+    """
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    cursor = driver.cursor()
+    with driver_errors(connection):
+        cursor.execute("SAVEPOINT one_of_many")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(connection.dialect.loaded_dbapi.Error):
+            cursor.execute("ROLLBACK TO one_of_many")
+            cursor.execute("RELEASE one_of_many")
+        raise
+    else:
+        with driver_errors(connection):
+            cursor.execute("RELEASE one_of_many")
+    finally:
+        cursor.close()
+
+
+@contextlib.contextmanager
 def driver_errors(connection: Connection) -> Iterator[None]:
     """Raise what the driver raises as SQLAlchemy would, and give up a connection that is broken.
 

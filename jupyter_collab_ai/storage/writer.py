@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
+from jupyter_collab_ai.storage.driver import savepoint
+
 T = TypeVar("T")
 
 #: How many are committed together at the most.
@@ -117,7 +119,7 @@ class Writer:
                 while waiting:
                     job = waiting.popleft()
                     try:
-                        with connection.begin_nested():
+                        with savepoint(connection):
                             result = job.function(connection)
                     except BaseException as error:
                         failed.append((job, error))
