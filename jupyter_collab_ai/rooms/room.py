@@ -476,9 +476,12 @@ class LiveRoom:
             await self._refresh_rights(gone)
             self._state.begin()
             judged = self._judge(frames)
-            if not judged.entries and not judged.records and not judged.refused:
-                self._state.commit()
-                break
+            if not judged.entries:
+                if not judged.records and not judged.refused:
+                    self._state.commit()
+                    break
+                # Other servers find out what was refused as they find out what was written.
+                judged.entries.append(Entry(EMPTY_UPDATE, Origin.SERVER))
             try:
                 await self._recorder.append(self.seq, judged.entries, judged.learned)
             except LogMoved:

@@ -9,7 +9,8 @@ import pytest
 
 from jupyter_collab_ai.rooms.whole_files import write_whole
 from jupyter_collab_ai.storage.database import Database
-from tests.rooms.engine import Client, House, until
+from tests.rooms.engine import EDITOR, VIEWER, Client, House, until
+from tests.rooms.past import Desk
 
 
 @pytest.fixture
@@ -82,3 +83,45 @@ async def test_both_type_while_the_file_changes(houses: list[House]) -> None:
     wanted += [f"line {number}" for number in range(3, 20)]
     wanted += [f"{name} {number}" for number in range(3) for name in ("ada", "bob")]
     assert sorted(lines) == sorted(wanted)
+
+
+async def test_what_one_refused_does_not_slip_in_on_the_other(houses: list[House]) -> None:
+    """The other server has the document open already, and nothing else is recorded meanwhile."""
+    houses[0].write("a.py", "x\n")
+    _, bob = await opened(houses, "a.py")
+    eve = await houses[0].client("eve", "a.py", VIEWER)
+    await eve.type("refused")
+    await until(lambda: eve.refused)
+    await eve.leave()
+    # By now she may edit, and comes to the other server with what she has.
+    again = await houses[1].client("eve", "a.py", EDITOR, doc=eve.doc)
+    await until(lambda: again.resets)
+    assert again.resets == ["barred"]
+    assert str(bob.text) == "x\n"
+
+
+async def test_a_deletion_that_one_refused_does_not_slip_in_on_the_other(
+    houses: list[House],
+) -> None:
+    houses[0].write("a.py", "x\n")
+    _, bob = await opened(houses, "a.py")
+    eve = await houses[0].client("eve", "a.py", VIEWER)
+    del eve.text[0:1]
+    await eve.flush()
+    await until(lambda: eve.refused)
+    await eve.leave()
+    again = await houses[1].client("eve", "a.py", EDITOR, doc=eve.doc)
+    await until(lambda: again.resets)
+    assert str(bob.text) == "x\n"
+
+
+async def test_a_refusal_is_no_version_of_the_document(houses: list[House]) -> None:
+    houses[0].write("a.py", "x\n")
+    await opened(houses, "a.py")
+    desk = Desk(houses[0])
+    before = [{**item, "version": None} for item in await desk.items()]
+    eve = await houses[0].client("eve", "a.py", VIEWER)
+    await eve.type("refused")
+    await until(lambda: eve.refused)
+    # It stands at the end of the version before it, as other updates do that show nothing.
+    assert [{**item, "version": None} for item in await desk.items()] == before
