@@ -48,6 +48,8 @@ from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.shared import SharedDocuments
+from jupyter_collab_ai.rooms.side_rooms import SideRooms
+from jupyter_collab_ai.rooms.timelines import Timelines
 from jupyter_collab_ai.rooms.whole_files import write_whole
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.sessions import handlers as session_handlers
@@ -346,6 +348,9 @@ class CollabAI(ExtensionApp):
         )
         self._lobby = lobby = Lobby()
         self._file_ids = FileIds(lambda: server.web_app.settings["file_id_manager"], canonical)
+        self._side_rooms = side_rooms = SideRooms(
+            Timelines(database, rooms, rights, OperationLocks(board)),
+        )
         self._gate: Gate = linking.install(
             server,
             standings=sessions,
@@ -356,12 +361,15 @@ class CollabAI(ExtensionApp):
             confirmations=confirmations,
             seats=seats,
             replacements={
-                **upstream.replacements(rooms, rights, identity, lobby, self._file_ids, **limits),
+                **upstream.replacements(
+                    rooms, rights, identity, lobby, side_rooms, self._file_ids, **limits
+                ),
                 **profile.replacements(identity),
             },
             allowed=tuple(self.allowed_extensions),
             public=sign_in,
             members_run_code=bool(self.execution_roles),
+            side_rooms=side_rooms,
         )
         web_settings = server.web_app.settings
         web_settings[LIMITER] = limiter
@@ -402,6 +410,7 @@ class CollabAI(ExtensionApp):
         await self._operations.close()
         await self._board.close()
         self._lobby.close()
+        self._side_rooms.close()
         await self._rooms.close_all()
         self._hub.close()
         await self._model.close()

@@ -28,7 +28,8 @@ from jupyter_collab_ai.access.files import Files
 from jupyter_collab_ai.access.folders import Folders
 from jupyter_collab_ai.access.gate import Gate, Replacements
 from jupyter_collab_ai.access.pages import PageConfigHook
-from jupyter_collab_ai.access.ports import Locks, Logins, Moves, Standings
+from jupyter_collab_ai.access.ports import Locks, Logins, Moves, SideRooms, Standings
+from jupyter_collab_ai.access.resolve import SIDE_ROOMS
 from jupyter_collab_ai.access.upstream import check_upstream
 from jupyter_collab_ai.web.confirming import Confirmations
 from jupyter_collab_ai.web.seats import Seats
@@ -132,6 +133,7 @@ def install(
     allowed: tuple[str, ...] = (),
     public: tuple[type[RequestHandler], ...] = (),
     members_run_code: bool = False,
+    side_rooms: SideRooms | None = None,
     manager: Callable[[], Any] | None = None,
 ) -> Gate:
     """Put the gate in front of each request, before the server listens.
@@ -149,6 +151,7 @@ def install(
         allowed: Handlers of other extensions that every account may call.
         public: Handlers where another identity provider signs people in.
         members_run_code: Whether there is a role that may run code.
+        side_rooms: The rooms that belong to a document and have no file.
         manager: Returns the contents manager; the server's without it.
 
     Raises:
@@ -167,6 +170,7 @@ def install(
             allowed=allowed,
             public=public,
         )
+        application.settings[SIDE_ROOMS] = side_rooms
         gate.stand_in(application)
         guard_pages(serverapp, members_run_code=members_run_code)
         return gate

@@ -63,6 +63,14 @@ class Locks(Protocol):
         ...
 
 
+class SideRooms(Protocol):
+    """The rooms that belong to a document and have no file (``rooms.side_rooms.SideRooms``)."""
+
+    async def path_of(self, room_id: str) -> str | None:
+        """Return the path of the document that a room belongs to; None where there is no room."""
+        ...
+
+
 class Moves(Protocol):
     """Told of files that were moved or deleted through Jupyter's contents API."""
 

@@ -10,11 +10,14 @@ from typing import Any
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError, RequestHandler
 
+from jupyter_collab_ai.access.ports import SideRooms
 from jupyter_collab_ai.access.rules import Target
 from jupyter_collab_ai.errors import AdminRequired, FieldError, InvalidRequest, NotFound
 
 #: JupyterLab's room without a document.
 LOBBY = "JupyterLab:globalAwareness"
+#: Under which name the web application knows the rooms beside the documents.
+SIDE_ROOMS = "collab_side_rooms"
 
 _UNKNOWN = "There is no such thing, or it is not shared with you."
 
@@ -82,10 +85,24 @@ async def _room(handler: RequestHandler) -> list[str]:
     room_id = _in_url(handler)
     if room_id == LOBBY:
         return []
-    parts = room_id.split(":", 2)
+    if ":" not in room_id:
+        return await _fork(handler)
+    return await _root_room(handler)
+
+
+async def _root_room(handler: RequestHandler) -> list[str]:
+    parts = _in_url(handler).split(":", 2)
     if len(parts) != 3:
         raise NotFound(_UNKNOWN)
     return [_path_of_id(handler, parts[2])]
+
+
+async def _fork(handler: RequestHandler) -> list[str]:
+    side_rooms: SideRooms | None = handler.settings.get(SIDE_ROOMS)
+    path = None if side_rooms is None else await side_rooms.path_of(_in_url(handler))
+    if path is None:
+        raise NotFound(_UNKNOWN)
+    return [path]
 
 
 def _path_of_id(handler: RequestHandler, file_id: str) -> str:
@@ -144,6 +161,8 @@ RESOLVERS: Mapping[Target, Resolver] = {
     Target.COPY_FROM: _copy_from,
     Target.FILE_ID: _file_id,
     Target.ROOM: _room,
+    Target.ROOT_ROOM: _root_room,
+    Target.FORK: _fork,
     Target.KERNEL: _kernel,
     Target.KERNEL_SESSION: _kernel_session,
     Target.KERNEL_SESSION_BODY: _kernel_session_body,

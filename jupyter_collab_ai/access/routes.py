@@ -192,10 +192,23 @@ _EXTENSIONS: Final[dict[str, Rules]] = {
     "jupyter_server_ydoc.handlers.YDocWebSocketHandler": {
         "GET": member(Need(Capability.READ, Target.ROOM), only_ours=True)
     },
-    # Make documents beside the room, which nobody would guard.
-    "jupyter_server_ydoc.handlers.DocForkHandler": {"*": NOBODY},
-    "jupyter_server_ydoc.handlers.TimelineHandler": {"*": NOBODY},
-    "jupyter_server_ydoc.handlers.UndoRedoHandler": {"*": NOBODY},
+    # Upstream's own make documents beside the room, which nobody would guard.
+    "jupyter_server_ydoc.handlers.DocForkHandler": {
+        "GET": member(Need(Capability.READ, Target.ROOT_ROOM), only_ours=True),
+        "PUT": member(Need(Capability.WRITE, Target.ROOT_ROOM), only_ours=True),
+        "DELETE": member(Need(Capability.WRITE, Target.FORK), only_ours=True),
+        "*": NOBODY,
+    },
+    # Changes nothing: it makes a copy that only who asks can see.
+    "jupyter_server_ydoc.handlers.TimelineHandler": {
+        "GET": member(_READ, only_ours=True),
+        "*": NOBODY,
+    },
+    # Moves such a copy; to restore what it shows, the handler asks for the right to write.
+    "jupyter_server_ydoc.handlers.UndoRedoHandler": {
+        "PUT": member(Need(Capability.READ, Target.ROOT_ROOM), only_ours=True),
+        "*": NOBODY,
+    },
 }
 
 #: This package's own: who is not public asks for an account, and the service behind for the role.

@@ -42,8 +42,13 @@ class Target(Enum):
     COPY_FROM = "copy_from in the body"
     #: The file that the id in the query stands for.
     FILE_ID = "the file of the id in the query"
-    #: The file that the room's id in the URL stands for.
+    #: The file that the room's id in the URL stands for: its own, that of which it is a fork or
+    #: a timeline, or none where it is the room of who is online.
     ROOM = "the file of the room"
+    #: The file that the id of a document's own room in the URL stands for.
+    ROOT_ROOM = "the file of the document's room"
+    #: The file of which the room in the URL is a fork.
+    FORK = "the file of the fork"
     #: The documents that the kernel in the URL runs for.
     KERNEL = "the documents of the kernel"
     #: The document that the kernel session in the URL is for.

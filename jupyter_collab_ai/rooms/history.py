@@ -13,10 +13,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
-
-from sqlalchemy import select
 
 from jupyter_collab_ai.clock import rfc3339
 from jupyter_collab_ai.errors import FieldError, InvalidRequest, NotFound, StaleDocument
@@ -39,13 +36,13 @@ from jupyter_collab_ai.rooms.listing import (
 from jupyter_collab_ai.rooms.log import (
     LogGone,
     NotKept,
-    Origin,
     read_known,
     read_updates,
 )
 from jupyter_collab_ai.rooms.ports import People, Rights, WriteLocks
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.restoring import Wish, content_with_ids, restoration
+from jupyter_collab_ai.rooms.rewriting import rewrite
 from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.rooms.timeline import Recent, read_recent, read_spans, recent_spans
 from jupyter_collab_ai.rooms.versions import (
@@ -61,7 +58,6 @@ from jupyter_collab_ai.rooms.versions import (
 )
 from jupyter_collab_ai.storage.audit import note
 from jupyter_collab_ai.storage.database import Database, Tx
-from jupyter_collab_ai.storage.tables import documents
 
 T = TypeVar("T")
 
@@ -70,19 +66,9 @@ AT_ONCE = 2
 #: Documents of which it is remembered who wrote what, and lines of all of them.
 MOST_BLAMED = 16
 MOST_LINES = 200_000
-#: Times that a document is restored anew because somebody wrote meanwhile; then it is merged.
-TRIES = 5
 
 _GONE = "The document has been deleted or started anew meanwhile; load it again."
 _NOT_KEPT = "This moment is no longer told apart from what came after it; load the history again."
-
-
-class _Moved(Exception):
-    """Somebody has written since the change was worked out."""
-
-
-class _LockCame(Exception):
-    """An operation has begun to write."""
 
 
 class History:
@@ -367,9 +353,9 @@ class History:
 
     async def _write(self, writing: _Writing) -> tuple[int, bool]:
         room = writing.room
-        for left in reversed(range(TRIES)):
-            seq, state = await room.look(lambda doc: (room.seq, doc.get_update()))
-            data = await asyncio.to_thread(
+
+        async def make(state: bytes) -> bytes | None:
+            return await asyncio.to_thread(
                 restoration,
                 room.kind,
                 state,
@@ -378,51 +364,19 @@ class History:
                 writing.wish,
                 writing.base,
             )
-            if data is None:
-                return seq, False
-            # The role may have changed while all this went on.
+
+        async def allowed() -> None:
             await self._rights.document_path(
                 writing.principal, SessionId(writing.session_id), writing.path, write=True
             )
-            expected = seq if left else None
-            try:
-                done = await room.add(
-                    data,
-                    origin=Origin.RESTORE,
-                    user_id=writing.principal.user_id,
-                    fence=partial(self._check, writing=writing, expected=expected),
-                )
-            except _Moved:
-                continue
-            except _LockCame:
-                await self._locks.refuse(room.path)
-                continue
-            return done, True
-        raise StaleDocument("Operations keep writing here; try again in a moment.")
 
-    def _check(self, tx: Tx, writing: _Writing, expected: int | None) -> None:
-        """Refuse in the transaction that records it what can no longer be written."""
-        document = writing.room.document
-        newest = tx.execute(
-            select(documents.c.seq).where(documents.c.id == document.id)
-        ).scalar_one()
-        if expected is not None and newest != expected + 1:
-            raise _Moved
-        if self._locks.stands(tx, document.id):
-            raise _LockCame
-        detail: dict[str, Any] = {"version": writing.version}
-        if writing.wish.cell_id is not None:
-            detail["cell_id"] = writing.wish.cell_id
-        if writing.wish.hunks is not None:
-            detail["hunks"] = len(writing.wish.hunks)
-        note(
-            tx,
-            writing.principal,
-            "version_restored",
-            session_id=writing.session_id,
-            target=writing.room.path,
-            detail=detail,
-            address=writing.address,
+        return await rewrite(
+            room,
+            self._locks,
+            writing.principal.user_id,
+            make,
+            allowed=allowed,
+            noted=writing.note,
         )
 
     # ------------------------------------------------------------ inside
@@ -517,6 +471,23 @@ class _Writing:
     wish: Wish
     base: list[bytes] | None
     address: str | None
+
+    def note(self, tx: Tx) -> None:
+        """Note who restored what, in the transaction that does it."""
+        detail: dict[str, Any] = {"version": self.version}
+        if self.wish.cell_id is not None:
+            detail["cell_id"] = self.wish.cell_id
+        if self.wish.hunks is not None:
+            detail["hunks"] = len(self.wish.hunks)
+        note(
+            tx,
+            self.principal,
+            "version_restored",
+            session_id=self.session_id,
+            target=self.room.path,
+            detail=detail,
+            address=self.address,
+        )
 
 
 def _comparable(kind: Kind, updates: list[bytes], content: Content | None) -> Content:

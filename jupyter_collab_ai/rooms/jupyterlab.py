@@ -16,6 +16,7 @@ from tornado import web
 from tornado.websocket import WebSocketClosedError
 
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound
+from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import (
     CloseFrame,
@@ -29,7 +30,9 @@ from jupyter_collab_ai.rooms.documents import require_kind
 from jupyter_collab_ai.rooms.lobby import LOBBY_ID, Lobby
 from jupyter_collab_ai.rooms.ports import Right, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
+from jupyter_collab_ai.rooms.side_rooms import SideRooms
 from jupyter_collab_ai.rooms.sockets import Outbox, Socket, retrieve
+from jupyter_collab_ai.rooms.timelines import Timeline
 from jupyter_collab_ai.web import metrics
 from jupyter_collab_ai.web.errors import status_of
 from jupyter_collab_ai.web.handlers import ApiHandler
@@ -101,18 +104,23 @@ class FileIds:
 
 
 class RoomSocket(Socket):
-    """``/api/collaboration/room/{id}``: a document, or JupyterLab's list of who is online."""
+    """``/api/collaboration/room/{id}``: a document, or one of the rooms beside them.
+
+    Those are JupyterLab's list of who is online, and the forks and timelines of documents.
+    """
 
     endpoint = Endpoint.JUPYTERLAB
 
     def initialize(  # type: ignore[override]
-        self, *, lobby: Lobby, file_ids: FileIds, **services: Any
+        self, *, lobby: Lobby, side_rooms: SideRooms, file_ids: FileIds, **services: Any
     ) -> None:
         """Get what the handler works with."""
         super().initialize(**services)
         self._lobby = lobby
+        self._side_rooms = side_rooms
         self._file_ids = file_ids
         self._path: str | None = None
+        self._timeline: Timeline | None = None
         self._saves: list[int] = []
         self._saving: asyncio.Task[None] | None = None
 
@@ -124,13 +132,25 @@ class RoomSocket(Socket):
             room_id = self.path_args[0]
             if room_id == LOBBY_ID:
                 return
-            path = self._file_ids.path_of_room(room_id)
+            path = await self._path_of(room_id, principal)
             right = await self.rights.right(principal, path)
             if not right.may_read:
                 raise NotFound("There is no such document, or it is not shared with you.")
         except CollabError as error:
             raise web.HTTPError(status_of(error), error.message) from None
         self._path = path
+
+    async def _path_of(self, room_id: str, principal: Principal) -> str:
+        """Return the path of the document that a room is of, by which the role goes."""
+        if ":" in room_id:
+            return self._file_ids.path_of_room(room_id)
+        self._timeline = self._side_rooms.timelines.find(room_id, principal)
+        path = None
+        if self._timeline is not None:
+            path = await self._side_rooms.timelines.path_of(room_id)
+        if path is None:
+            raise NotFound("There is no such document, or it is not shared with you.")
+        return path
 
     async def get(self, *args: str, **kwargs: str) -> None:
         """Shake hands; :meth:`prepare` has let the client pass."""
@@ -143,6 +163,9 @@ class RoomSocket(Socket):
             self._enter_lobby()
             return
         try:
+            if self._timeline is not None:
+                await self._enter_timeline(self._timeline, self._path)
+                return
             await self.enter(self._path, epoch=self.get_query_argument("sessionId", ""))
         except CollabError as error:
             metrics.refused(Transport.HANDSHAKE, error.reason)
@@ -152,22 +175,42 @@ class RoomSocket(Socket):
             self.finish_with(Ending.UNAVAILABLE)
 
     def _enter_lobby(self) -> None:
+        connection = self._connect_aside(Endpoint.LOBBY)
+        self._cleanup.callback(self._lobby.leave, connection)
+        self._lobby.join(connection)
+
+    async def _enter_timeline(self, timeline: Timeline, path: str) -> None:
+        connection = self._connect_aside(Endpoint.TIMELINE)
+        timelines = self._side_rooms.timelines
+        self._cleanup.callback(timelines.leave, timeline, connection)
+        # From here on it is heard when the right ends; before, it would have been missed.
+        timelines.join(timeline, connection)
+        right = await self.rights.right(connection.principal, path)
+        if not right.may_read or timelines.find(timeline.id, connection.principal) is None:
+            connection.end(Ending.NOT_FOUND)
+
+    def _connect_aside(self, endpoint: Endpoint) -> Connection:
+        """Return a connection to a room that is no live document; it ends with the login."""
         self.set_nodelay(True)
         principal = self.principal()
         outbox = Outbox(self, self.finish_with, self._max_backlog)
         connection = Connection(principal, Right(may_read=True, may_write=False), outbox)
         outbox.on_overflow = lambda: connection.end(Ending.BEHIND)
-        self.connect(connection, Endpoint.LOBBY)
+        self.connect(connection, endpoint)
         self._cleanup.callback(
             self.logins.watch(principal, lambda: connection.end(Ending.SIGNED_OUT))
         )
-        self._cleanup.callback(self._lobby.leave, connection)
-        self._lobby.join(connection)
+        return connection
 
     def handle(self, message: protocol.Message) -> Awaitable[None] | None:
         """Do what a message asks for; return what the next one has to wait for, if anything."""
         assert self.connection is not None
-        if self.room is None:
+        if self._timeline is not None:
+            if isinstance(message, protocol.SaveRequest):
+                self._answer_save(message.request_id, "skipped")
+            else:
+                await self._side_rooms.timelines.receive(self._timeline, self.connection, message)
+        elif self.room is None:
             self._lobby.receive(self.connection, message)
         elif isinstance(message, protocol.SaveRequest):
             self._save(message.request_id)

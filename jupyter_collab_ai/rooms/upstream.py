@@ -18,7 +18,6 @@ import jupyter_server_ydoc
 from jupyter_server_fileid.manager import LocalFileIdManager
 from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import (
-    DocForkHandler,
     DocSessionHandler,
     TimelineHandler,
     UndoRedoHandler,
@@ -34,13 +33,12 @@ from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.ports import Logins, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
+from jupyter_collab_ai.rooms.side_handlers import MoveCall, TimelineCall
+from jupyter_collab_ai.rooms.side_rooms import SideRooms
 from jupyter_collab_ai.rooms.ystore import Backing, LogYStore
 
 #: The versions of jupyter_server_ydoc that this module was written for.
 VERSIONS = "3.0."
-
-#: Handlers that would make rooms or documents of their own; to be refused to everybody.
-REFUSED: tuple[type, ...] = (DocForkHandler, TimelineHandler, UndoRedoHandler)
 
 _GET_DOCUMENT = ("self", "path", "content_type", "file_format", "room_id", "copy", "create")
 
@@ -79,6 +77,7 @@ def replacements(
     rights: Rights,
     logins: Logins,
     lobby: Lobby,
+    side_rooms: SideRooms,
     file_ids: FileIds,
     **limits: int,
 ) -> Mapping[type, tuple[type, dict[str, Any]]]:
@@ -88,13 +87,17 @@ def replacements(
         "rights": rights,
         "logins": logins,
         "lobby": lobby,
+        "side_rooms": side_rooms,
         "file_ids": file_ids,
         **limits,
     }
     session = {"rooms": rooms, "rights": rights, "file_ids": file_ids}
+    aside = {"side_rooms": side_rooms, "rights": rights, "file_ids": file_ids}
     return {
         YDocWebSocketHandler: (RoomSocket, socket),
         DocSessionHandler: (DocumentSession, session),
+        TimelineHandler: (TimelineCall, aside),
+        UndoRedoHandler: (MoveCall, aside),
     }
 
 

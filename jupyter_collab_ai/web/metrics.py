@@ -34,6 +34,8 @@ class Endpoint(StrEnum):
     JUPYTERLAB = "jupyterlab"
     #: JupyterLab's list of who is online.
     LOBBY = "lobby"
+    #: A document that goes through what was recorded of it.
+    TIMELINE = "timeline"
 
 
 #: Why a message is refused, besides :data:`~jupyter_collab_ai.web.errors.STATUS`: the words of

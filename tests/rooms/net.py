@@ -13,18 +13,21 @@ from urllib.parse import quote
 from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.serverapp import ServerApp
 from pycrdt import Doc, Map, Text, YMessageType, YSyncMessageType, read_message
-from tornado.httpclient import HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from jupyter_collab_ai.errors import InvalidRequest
+from jupyter_collab_ai.errors import InvalidRequest, Locked
+from jupyter_collab_ai.ids import DocumentId
 from jupyter_collab_ai.rooms import protocol, sockets, upstream
 from jupyter_collab_ai.rooms.files import Files
 from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.registry import Rooms
-from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.rooms.side_rooms import SideRooms
+from jupyter_collab_ai.rooms.timelines import Timelines
+from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.web.seats import Seats
 from tests.rooms.engine import Events, People, person, until
 
@@ -48,6 +51,20 @@ def canonical(path: str) -> str:
     return path
 
 
+class Locks:
+    """Where an operation is writing, until a test changes it; implements ``WriteLocks``."""
+
+    def __init__(self) -> None:
+        self.locked = False
+
+    async def refuse(self, path: str) -> None:
+        if self.locked:
+            raise Locked("The AI is writing there.", extra={"lock": {"id": "lock"}})
+
+    def stands(self, tx: Tx, document_id: DocumentId) -> bool:
+        return self.locked
+
+
 class Server:
     """The endpoints on a server that runs already."""
 
@@ -65,7 +82,13 @@ class Server:
         self.extension = next(iter(app.extension_manager.extension_apps["jupyter_server_ydoc"]))
         upstream.adopt(self.extension, self.rooms, self.file_ids)
         services = (self.rooms, self.people, self.people)
-        replaced = dict(upstream.replacements(*services, self.lobby, self.file_ids, **limits))
+        self.locks = Locks()
+        self.side_rooms = SideRooms(
+            Timelines(database, self.rooms, self.people, self.locks, idle=0.2),
+        )
+        replaced = dict(
+            upstream.replacements(*services, self.lobby, self.side_rooms, self.file_ids, **limits)
+        )
         rules = sockets.handlers(
             lambda path: f"{app.base_url}collab-ai/{path}", *services, Seats(), **limits
         )
@@ -105,9 +128,25 @@ class Server:
         url = f"ws://{self.url}api/collaboration/room/{room}{query}"
         return await NetClient.connect(url, name, doc=doc, **more)
 
+    async def call(
+        self, name: str | None, method: str, path: str, body: object = None
+    ) -> tuple[int, Any]:
+        """Make a call of upstream's; returns its status and the JSON that came back."""
+        response = await AsyncHTTPClient().fetch(
+            HTTPRequest(
+                f"http://{self.url}api/collaboration/{path}",
+                method=method,
+                headers={} if name is None else {"Authorization": f"Bearer {name}"},
+                body=None if method in ("GET", "DELETE") else json.dumps(body or {}),
+            ),
+            raise_error=False,
+        )
+        return response.code, json.loads(response.body) if response.body else None
+
     async def close(self) -> None:
         self.closed = True
         self.lobby.close()
+        self.side_rooms.close()
         await self.rooms.close_all(within=5)
         self._http.stop()
         await self._http.close_all_connections()
