@@ -131,7 +131,7 @@ async def test_a_notebook_goes_back_too(server: Server, jp_root_dir: Path) -> No
     (jp_root_dir / "n.ipynb").write_text(json.dumps(book))
     writer = await server.ws("ada", "n.ipynb", "&ack=1")
     cells = writer.doc.get("cells", type=Array)
-    cells[0]["source"] += " + 1"
+    cells[0]["source"].insert(1, " + 1")
     await until(lambda: writer.of_type("saved"))
     del cells[0]
     await until(lambda: len(writer.of_type("saved")) > 1)
