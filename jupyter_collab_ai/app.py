@@ -43,6 +43,7 @@ from jupyter_collab_ai.rooms import history_handlers, upstream
 from jupyter_collab_ai.rooms import sockets as room_sockets
 from jupyter_collab_ai.rooms.compaction import KEEP_DAYS, Compactor
 from jupyter_collab_ai.rooms.files import MAX_FILE, Files
+from jupyter_collab_ai.rooms.forks import Forks
 from jupyter_collab_ai.rooms.history import History
 from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
@@ -350,6 +351,7 @@ class CollabAI(ExtensionApp):
         self._file_ids = FileIds(lambda: server.web_app.settings["file_id_manager"], canonical)
         self._side_rooms = side_rooms = SideRooms(
             Timelines(database, rooms, rights, OperationLocks(board)),
+            Forks(database, rooms, rights, OperationLocks(board)),
         )
         self._gate: Gate = linking.install(
             server,

@@ -18,8 +18,11 @@ from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.ids import DocumentId, new_id
 from jupyter_collab_ai.storage.database import Database, Tx
-from jupyter_collab_ai.storage.tables import documents, merged_files
+from jupyter_collab_ai.storage.tables import documents, forks, merged_files
 
+_WITH_ROOTS = select(documents, forks.c.root_id, forks.c.synchronize).outerjoin(
+    forks, forks.c.document_id == documents.c.id
+)
 #: The change topic of documents; its key is the id of the document.
 TOPIC = "document"
 
@@ -70,6 +73,10 @@ class Document:
     saved_seq: int
     #: Up to which update the file was being written when the server ended, if it was.
     saving_seq: int | None = None
+    #: Of which document it is a fork; its path is that one's then. None for one with a file.
+    root_id: DocumentId | None = None
+    #: Whether a fork takes over what is recorded in that one.
+    follows_root: bool = False
 
 
 class Documents:
@@ -109,14 +116,16 @@ class Documents:
 
 
 def find_by_path(tx: Tx, path: str) -> Document | None:
-    """Return the document at ``path``."""
-    row = tx.execute(select(documents).where(documents.c.path == path)).one_or_none()
+    """Return the document whose file is at ``path``."""
+    row = tx.execute(
+        _WITH_ROOTS.where(documents.c.path == path, forks.c.root_id.is_(None))
+    ).one_or_none()
     return None if row is None else _document(row)
 
 
 def find_by_id(tx: Tx, document_id: DocumentId) -> Document | None:
     """Return the document of this id."""
-    row = tx.execute(select(documents).where(documents.c.id == document_id)).one_or_none()
+    row = tx.execute(_WITH_ROOTS.where(documents.c.id == document_id)).one_or_none()
     return None if row is None else _document(row)
 
 
@@ -157,20 +166,34 @@ def rename(tx: Tx, old: str, new: str) -> None:
             select(documents.c.id).where(documents.c.path == target)
         ).scalar_one_or_none()
         if overwritten is not None and overwritten not in moved:
-            tx.execute(delete(documents).where(documents.c.id == overwritten))
-            tx.notify(TOPIC, overwritten)
+            remove(tx, overwritten)
         if kind_of(target) is kind_of(row.path):
             tx.execute(update(documents).where(documents.c.id == row.id).values(path=target))
+            tx.notify(TOPIC, row.id)
         else:
-            tx.execute(delete(documents).where(documents.c.id == row.id))
-        tx.notify(TOPIC, row.id)
+            remove(tx, row.id)
 
 
 def forget(tx: Tx, path: str) -> None:
     """Delete the rows at and below ``path``, and with them their logs."""
     for document_id in tx.execute(select(documents.c.id).where(_at_or_below(path))).scalars().all():
-        tx.execute(delete(documents).where(documents.c.id == document_id))
-        tx.notify(TOPIC, document_id)
+        remove(tx, document_id)
+
+
+def remove(tx: Tx, document_id: DocumentId) -> None:
+    """Delete a row with its log, and its forks with theirs."""
+    of_it = select(forks.c.document_id).where(forks.c.root_id == document_id)
+    for each in (*tx.execute(of_it).scalars().all(), document_id):
+        tx.execute(delete(documents).where(documents.c.id == each))
+        tx.notify(TOPIC, each)
+
+
+def path_of_fork(root: str, fork_id: DocumentId) -> str:
+    """Return as what the row of a fork stands: below a file, where no other can be.
+
+    It has no suffix, so that a rename never changes what it is.
+    """
+    return f"{root}/{fork_id}"
 
 
 def note_saved(tx: Tx, document_id: DocumentId, saved_hash: str | None, saved_seq: int) -> None:
@@ -198,15 +221,18 @@ def _at_or_below(path: str) -> Any:
 
 
 def _document(row: Row[Any]) -> Document:
+    path = row.path if row.root_id is None else row.path.rpartition("/")[0]
     return Document(
         id=DocumentId(row.id),
-        path=row.path,
+        path=path,
         kind=_kind(row.format, row.type),
         epoch=row.epoch,
         seq=row.seq,
         saved_hash=row.saved_hash,
         saved_seq=row.saved_seq,
         saving_seq=row.saving_seq,
+        root_id=row.root_id,
+        follows_root=bool(row.synchronize),
     )
 
 

@@ -239,6 +239,12 @@ class LogState:
         """Take note of all that a transaction has deleted in the document."""
         self._extend(self.deleted, deletions)
 
+    def learn(self, owners: Mapping[int, UserId | None]) -> None:
+        """Take note of whose ids are that nobody has here yet; to be called before they come."""
+        for client, account in owners.items():
+            if client not in self.owners:
+                self._set(self.owners, client, account)
+
     def note_refusal(self, refusal: Refuse, account: UserId) -> None:
         """Take note of what was refused, so that it does not slip in later."""
         for client, clock in refusal.bars.items():
@@ -486,6 +492,52 @@ def judge_update(
     if standing.may_edit:
         return case.judge_editor(kind, update, fresh, lacking)
     return case.judge_viewer(kind, update, fresh, lacking)
+
+
+class Joined(Enum):
+    """Whether what was recorded in another document may be recorded here as well."""
+
+    #: Nothing in it is new here.
+    KNOWN = "known"
+    FITS = "fits"
+    #: An id under which something was written there is another account's here.
+    OTHERS = "others"
+    #: Something of it is what was refused here.
+    BARRED = "barred"
+    #: It hangs on what is not here, or lies where it can't.
+    MISFIT = "misfit"
+
+
+def judge_joined(update: Update, owners: Mapping[int, UserId | None], log: LogState) -> Joined:
+    """Decide about an update of a document that was once a copy of this one, or is one.
+
+    Whoever wrote in either passed its gate; what is left to ask is whether both agree on whose
+    the ids are, and on what was refused. (Under an id that one account uses on both sides for
+    different things, which no Yjs client does, what is here stays.)
+
+    Args:
+        update: The update.
+        owners: Whose the ids are in the other document.
+        log: What is known here.
+    """
+    case = _Case(Standing(UserId(""), may_edit=True), log, {})
+    fresh = case.fresh(update)
+    lacking = log.deleted.missing(update.deletions)
+    if not fresh and not lacking:
+        return Joined.KNOWN
+    if any(client in log.owners and log.owners[client] != owners.get(client) for client in fresh):
+        return Joined.OTHERS
+    if any(case._reaches_bar(client, fresh) for client in fresh):
+        return Joined.BARRED
+    plan = _plan(update, log)
+    if (
+        not plan.complete
+        or plan.misplaced
+        or any(end > plan.clock(client, log) for client, _, end in lacking)
+        or _splits_character(plan, lacking, log)
+    ):
+        return Joined.MISFIT
+    return Joined.FITS
 
 
 #: Of each client, the first new clock and the end clock of what is beyond the log.

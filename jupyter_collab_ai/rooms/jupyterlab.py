@@ -16,6 +16,7 @@ from tornado import web
 from tornado.websocket import WebSocketClosedError
 
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound
+from jupyter_collab_ai.ids import DocumentId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import (
@@ -121,6 +122,7 @@ class RoomSocket(Socket):
         self._file_ids = file_ids
         self._path: str | None = None
         self._timeline: Timeline | None = None
+        self._fork: DocumentId | None = None
         self._saves: list[int] = []
         self._saving: asyncio.Task[None] | None = None
 
@@ -145,9 +147,11 @@ class RoomSocket(Socket):
         if ":" in room_id:
             return self._file_ids.path_of_room(room_id)
         self._timeline = self._side_rooms.timelines.find(room_id, principal)
-        path = None
         if self._timeline is not None:
             path = await self._side_rooms.timelines.path_of(room_id)
+        else:
+            path = await self._side_rooms.forks.path_of(room_id)
+            self._fork = DocumentId(room_id)
         if path is None:
             raise NotFound("There is no such document, or it is not shared with you.")
         return path
@@ -166,7 +170,11 @@ class RoomSocket(Socket):
             if self._timeline is not None:
                 await self._enter_timeline(self._timeline, self._path)
                 return
-            await self.enter(self._path, epoch=self.get_query_argument("sessionId", ""))
+            await self.enter(
+                self._path,
+                epoch=self.get_query_argument("sessionId", ""),
+                document_id=self._fork,
+            )
         except CollabError as error:
             metrics.refused(Transport.HANDSHAKE, error.reason)
             self.finish_with(ending_of(error), error.message)

@@ -57,6 +57,9 @@ class Origin(Enum):
     AI = "ai"
     SERVER = "server"
     RESTORE = "restore"
+    #: A fork that was merged: whoever wrote in it is told by its Yjs client ids, as in
+    #: ``CLIENT``; what was deleted there counts as the work of whoever merged it.
+    MERGE = "merge"
 
 
 class LogMoved(Exception):

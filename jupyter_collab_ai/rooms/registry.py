@@ -13,6 +13,7 @@ from pycrdt import Doc
 
 from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFound, StaleDocument
 from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
+from jupyter_collab_ai.rooms.branch import Branch
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.compaction import COMPACT_AFTER, Compactor
 from jupyter_collab_ai.rooms.conflicts import Conflicts
@@ -54,7 +55,7 @@ OTHERS = 1.0
 class _Open:
     """A room that is open, with what belongs to it."""
 
-    def __init__(self, room: LiveRoom, projection: Projection, tail: int) -> None:
+    def __init__(self, room: LiveRoom, projection: Projection | Branch, tail: int) -> None:
         self.room = room
         self.projection = projection
         #: Up to which update the log was compacted.
@@ -194,6 +195,12 @@ class Rooms:
                 await self._end(entry, Ending.NOT_FOUND)
         await self.documents.forget(path)
 
+    async def forgotten(self, document_id: DocumentId) -> None:
+        """End the room of a document whose row has been deleted, without waiting to hear of it."""
+        entry = self._open.get(document_id)
+        if entry is not None:
+            await self._end(entry, Ending.NOT_FOUND)
+
     # ------------------------------------------------------------ the end
 
     async def close_all(self, *, within: float = 10) -> None:
@@ -263,6 +270,8 @@ class Rooms:
             if document is None:
                 raise NotFound("There is no such document; it may have been deleted.")
             try:
+                if document.root_id is not None:
+                    return await self._start_fork(document)
                 await self._files.require_fit(document.path, grown=document.seq > 0)
                 # What changes from here on is found by the first look at the file.
                 disk, loaded = loaded or await self._read(document), None
@@ -306,12 +315,12 @@ class Rooms:
 
         await self._database.write(record)
 
-    async def _start_room(self, document: Document, history: History, disk: OnDisk | None) -> _Open:
+    async def _make_room(self, document: Document, history: History) -> LiveRoom:
         # Replaying and parsing take long for a long history; the one merged update does not.
         state, log_state = await asyncio.to_thread(_rebuild, history)
         doc: Doc[Any] = Doc(client_id=new_client_id())
         doc.apply_update(state)
-        room = LiveRoom(
+        return LiveRoom(
             document,
             doc,
             history.seq,
@@ -320,6 +329,20 @@ class Rooms:
             self._rights,
             on_failure=self._failed,
         )
+
+    async def _start_fork(self, document: Document) -> _Open:
+        """Start the room of a document that has no file: all of it is in its log."""
+        history = await self.log.load(document.id, document.epoch)
+        room = await self._make_room(document, history)
+        branch = Branch(room, self.acquire_by_id, self.release)
+        room.when_in_trouble(lambda why: self._tell_saved(room, why is None, why))
+        room.on_presence = self._tell_presence
+        room.start()
+        branch.start()
+        return _Open(room, branch, history.tail)
+
+    async def _start_room(self, document: Document, history: History, disk: OnDisk | None) -> _Open:
+        room = await self._make_room(document, history)
         conflicts = Conflicts(
             room,
             self.versions,

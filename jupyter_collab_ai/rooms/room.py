@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ from jupyter_collab_ai.rooms.gate import (
     Defer,
     DropSilently,
     Ignore,
+    Joined,
     LogState,
     Malformed,
     Refuse,
@@ -44,6 +45,7 @@ from jupyter_collab_ai.rooms.gate import (
     ResetReason,
     Verdict,
     judge,
+    judge_joined,
     judge_update,
 )
 from jupyter_collab_ai.rooms.inbox import Closed, Inbox
@@ -52,6 +54,7 @@ from jupyter_collab_ai.rooms.log import (
     DocumentForgotten,
     Entry,
     Fence,
+    Known,
     LogGone,
     LogMoved,
     Origin,
@@ -88,6 +91,14 @@ RECHECK = 5.0
 MAX_DEFERRED = 4096
 
 _CLOSED = "The document was closed; open it again."
+
+
+class NotJoined(Exception):
+    """What was recorded in another document doesn't fit into this one."""
+
+    def __init__(self, verdict: Joined) -> None:
+        super().__init__(verdict.value)
+        self.verdict = verdict
 
 
 class LiveRoom:
@@ -235,6 +246,10 @@ class LiveRoom:
         if self._stale:
             self._inbox.wake()
 
+    def owners(self) -> dict[int, UserId | None]:
+        """Return whose each Yjs client id of the document is; None for the server's own."""
+        return dict(self._state.owners)
+
     # ------------------------------------------------------------ changes by the server
 
     async def look(self, function: Callable[[Doc[Any]], T]) -> T:
@@ -296,6 +311,38 @@ class LiveRoom:
         """
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._put(Foreign(data, origin, user_id, fence, done))
+        return await done
+
+    async def join_in(
+        self,
+        data: bytes,
+        owners: Mapping[int, UserId | None],
+        *,
+        origin: Origin,
+        user_id: UserId | None = None,
+        fence: Fence | None = None,
+    ) -> int:
+        """Add what was recorded in a fork of this document, or in that of which this is one.
+
+        Its Yjs client ids stay those of whoever wrote under them. Where nothing in it is new,
+        nothing is recorded, and ``fence`` is called all the same.
+
+        Args:
+            data: The update.
+            owners: Whose the ids in it are.
+            origin: What the log says of it.
+            user_id: For whom it is added, and whose deletions it brings.
+            fence: Checked in the transaction that records it.
+
+        Returns:
+            The number of the newest update then.
+
+        Raises:
+            NotJoined: The two don't fit together; nothing was recorded.
+            StaleDocument: The room has been closed.
+        """
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._put(Foreign(data, origin, user_id, fence, done, owners))
         return await done
 
     async def catch_up(self, seq: int | None = None) -> None:
@@ -626,7 +673,10 @@ class LiveRoom:
     async def _take_foreign(self, item: Foreign) -> None:
         while not item.done.done():
             try:
-                await self._record_own(item.data, item.origin, item.user_id, item.fence)
+                if item.owners is None:
+                    await self._record_own(item.data, item.origin, item.user_id, item.fence)
+                else:
+                    await self._record_joined(item, item.owners)
             except LogMoved:
                 continue
             except LogGone:
@@ -636,24 +686,62 @@ class LiveRoom:
             else:
                 item.succeed(self.seq)
 
+    async def _record_joined(self, item: Foreign, owners: Mapping[int, UserId | None]) -> None:
+        """Record what came from another document, if both agree on it.
+
+        Raises:
+            NotJoined: They don't.
+            LogMoved: Others have recorded something else; the document now has it.
+        """
+        update = await parse(item.data)
+        verdict = judge_joined(update, owners, self._state)
+        if verdict is Joined.KNOWN:
+            await self._recorder.append(self.seq, [], fence=item.fence)
+            return
+        if verdict is not Joined.FITS:
+            raise NotJoined(verdict)
+        mine = {
+            client: owners[client]
+            for client in update.clients
+            if client not in self._state.owners and owners.get(client) is not None
+        }
+        await self._record_own(item.data, item.origin, item.user_id, item.fence, mine)
+
     async def _take_catch_up(self, item: CatchUp) -> None:
         if item.seq is None or self.seq < item.seq:
             await self._catch_up(certainly=False)
         item.succeed(None)
 
     async def _record_own(
-        self, data: bytes, origin: Origin, user_id: UserId | None, fence: Fence | None
+        self,
+        data: bytes,
+        origin: Origin,
+        user_id: UserId | None,
+        fence: Fence | None,
+        owners: Mapping[int, UserId | None] | None = None,
     ) -> None:
         """Record an update of the server's own, then apply and show it.
+
+        Args:
+            data: The update.
+            origin: What the log says of it.
+            user_id: For whom it was made.
+            fence: Checked in the transaction that records it.
+            owners: Whose ids in it are that are nobody's yet; else they are the server's.
 
         Raises:
             LogMoved: Others have recorded something else; the document now has it.
         """
         update = await parse(data)
+        owners = owners or {}
+        learned = Known([ClientRecord(client, account) for client, account in owners.items()])
         self._state.begin()
         try:
+            self._state.learn(owners)
             self._state.absorb(update, None)
-            await self._recorder.append(self.seq, [Entry(data, origin, user_id)], fence=fence)
+            await self._recorder.append(
+                self.seq, [Entry(data, origin, user_id)], learned, fence=fence
+            )
         except LogMoved:
             self._state.rollback()
             if data in await self._catch_up():

@@ -7,7 +7,7 @@ allows whoever knows a room's name is asked for by the role in the document behi
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 from tornado import web
@@ -18,7 +18,7 @@ from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.ports import Rights
 from jupyter_collab_ai.rooms.side_rooms import SideRooms
 from jupyter_collab_ai.web.handlers import ApiHandler
-from jupyter_collab_ai.web.requests import Query
+from jupyter_collab_ai.web.requests import Body, Query
 
 RoomId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -44,6 +44,21 @@ class MoveQuery(Query):
     action: Action
     steps: Annotated[int, Field(ge=0, le=100_000)] = 0
     forkRoom: RoomId  # noqa: N815 - as upstream's page has it
+
+
+class ForkBody(Body):
+    """What is to be known of a fork."""
+
+    title: Annotated[str, StringConstraints(max_length=200)] = ""
+    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    synchronize: bool = False
+
+
+class EndQuery(Query):
+    """Whether a fork's text goes into the document before it is deleted."""
+
+    #: Upstream's page writes what nobody has told it as JavaScript does.
+    merge: Literal["true", "false", "undefined", ""] = ""
 
 
 class SideHandler(ApiHandler):
@@ -110,3 +125,46 @@ class MoveCall(SideHandler):
         if await timelines.go(self.principal, query.forkRoom, path, steps):
             return {"status": "undone" if back else "redone"}
         return {"error": f"No more {query.action.value} operations available"}
+
+
+class ForkCall(SideHandler):
+    """``/api/collaboration/fork/{id}``: the forks of a document, and the end of one of them."""
+
+    @web.authenticated
+    async def get(self, room_id: str) -> None:
+        """Answer with the forks of a document, by their ids."""
+        path = self._file_ids.path_of_room(room_id)
+        found = await self._side_rooms.forks.of(self.principal, path)
+        self.write_json({fork.id: fork.info(room_id) for fork in found})
+
+    @web.authenticated
+    async def put(self, room_id: str) -> None:
+        """Make a fork of a document."""
+        path = self._file_ids.path_of_room(room_id)
+        body = self.read_body(ForkBody)
+        fork = await self._side_rooms.forks.create(
+            self.principal,
+            path,
+            title=body.title,
+            description=body.description,
+            synchronize=body.synchronize,
+            address=self.address,
+        )
+        self.write_json(
+            {
+                "sessionId": fork.epoch,
+                "fork_roomid": fork.id,
+                "fork_info": fork.info(room_id),
+            },
+            201,
+        )
+
+    @web.authenticated
+    async def delete(self, fork_id: str) -> None:
+        """Merge a fork if that is asked for, and delete it."""
+        query = self.read_query(EndQuery)
+        forks = self._side_rooms.forks
+        end = forks.merge if query.merge == "true" else forks.delete
+        await end(self.principal, fork_id, address=self.address)
+        self.set_status(200)
+        self.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jupyter_collab_ai.rooms.forks import Forks
 from jupyter_collab_ai.rooms.timelines import Timelines
 
 
@@ -12,6 +13,7 @@ class SideRooms:
     """All of them, by their ids."""
 
     timelines: Timelines
+    forks: Forks
 
     def close(self) -> None:
         """Free what only memory holds, as the server stops."""
@@ -19,4 +21,5 @@ class SideRooms:
 
     async def path_of(self, room_id: str) -> str | None:
         """Return the path of the document that a room belongs to; None where there is no room."""
-        return await self.timelines.path_of(room_id)
+        path = await self.timelines.path_of(room_id)
+        return await self.forks.path_of(room_id) if path is None else path

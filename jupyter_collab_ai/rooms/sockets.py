@@ -22,7 +22,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
 
 from jupyter_collab_ai.errors import CollabError, NotAuthenticated, NotFound
-from jupyter_collab_ai.ids import SessionId
+from jupyter_collab_ai.ids import DocumentId, SessionId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import CloseFrame, Ending, ending_of, for_ws
@@ -237,7 +237,9 @@ class Socket(WebSocketHandler, JupyterHandler):
 
     # ------------------------------------------------------------ the connection
 
-    async def enter(self, path: str, *, epoch: str = "") -> None:
+    async def enter(
+        self, path: str, *, epoch: str = "", document_id: DocumentId | None = None
+    ) -> None:
         """Join the room of ``path``, as the query of the request wants it.
 
         With ``ack=1`` the client is told of each update that was recorded, with ``events=1``
@@ -246,6 +248,7 @@ class Socket(WebSocketHandler, JupyterHandler):
         Args:
             path: The canonical path of the document.
             epoch: Which history the client has, if it names one.
+            document_id: Which fork of the document is meant; None for itself.
 
         Raises:
             CollabError: It is not possible; nothing was sent.
@@ -256,7 +259,10 @@ class Socket(WebSocketHandler, JupyterHandler):
         right = await self.rights.right(principal, path)
         if not right.may_read:
             raise NotFound("There is no such document, or it is not shared with you.")
-        room = await self.rooms.acquire(path)
+        if document_id is None:
+            room = await self.rooms.acquire(path)
+        else:
+            room = await self.rooms.acquire_by_id(document_id)
         self._cleanup.callback(self.rooms.release, room)
         if self._over:
             self._cleanup.close()

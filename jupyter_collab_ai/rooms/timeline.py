@@ -155,6 +155,8 @@ def pieces_of(
 
 def _piece(one: Recorded, effect: Effect, *, closed: bool) -> Span:
     parts: tuple[Part, ...] = ()
+    # Under these, ids are those of whoever wrote under them.
+    by_owners = one.origin in (Origin.CLIENT, Origin.MERGE)
     # Of an empty file nothing is loaded, but its history begins there.
     if not effect.silent or one.origin is Origin.LOAD:
         parts = (
@@ -164,7 +166,7 @@ def _piece(one: Recorded, effect: Effect, *, closed: bool) -> Span:
                 effect.added,
                 effect.deleted,
                 one.at,
-                () if one.origin is Origin.CLIENT else tuple(sorted(effect.clients)),
+                () if by_owners else tuple(sorted(effect.clients)),
                 effect.deletions.encode(),
             ),
         )

@@ -18,6 +18,7 @@ import jupyter_server_ydoc
 from jupyter_server_fileid.manager import LocalFileIdManager
 from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import (
+    DocForkHandler,
     DocSessionHandler,
     TimelineHandler,
     UndoRedoHandler,
@@ -33,7 +34,7 @@ from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.ports import Logins, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
-from jupyter_collab_ai.rooms.side_handlers import MoveCall, TimelineCall
+from jupyter_collab_ai.rooms.side_handlers import ForkCall, MoveCall, TimelineCall
 from jupyter_collab_ai.rooms.side_rooms import SideRooms
 from jupyter_collab_ai.rooms.ystore import Backing, LogYStore
 
@@ -98,6 +99,7 @@ def replacements(
         DocSessionHandler: (DocumentSession, session),
         TimelineHandler: (TimelineCall, aside),
         UndoRedoHandler: (MoveCall, aside),
+        DocForkHandler: (ForkCall, aside),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +76,8 @@ class Foreign(Request):
     user_id: UserId | None
     fence: Fence | None
     done: asyncio.Future[int]
+    #: Where it was recorded in another document: whose its Yjs client ids are there.
+    owners: Mapping[int, UserId | None] | None = None
 
 
 @dataclass

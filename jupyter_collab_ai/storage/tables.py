@@ -185,7 +185,8 @@ documents = Table(
     "documents",
     metadata,
     Column("id", String(32), primary_key=True),
-    #: Canonical, relative to the server's root; follows renames.
+    #: Canonical, relative to the server's root; follows renames. A fork's is below that of the
+    #: document of which it is one, where no file can be, and so follows it.
     Column("path", String(1024), nullable=False, unique=True),
     #: ``text`` or ``json``, and ``file`` or ``notebook``: one format and type a document.
     Column("format", String(16), nullable=False),
@@ -207,13 +208,28 @@ documents = Table(
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
+#: Documents that have no file of their own: what people write there may go into another one.
+forks = Table(
+    "forks",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    #: The document of which it is a fork, and whose roles hold for it.
+    Column("root_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("title", String(256), nullable=False),
+    Column("description", Text, nullable=False),
+    #: Whether it takes over what is recorded in the other one.
+    Column("synchronize", Boolean, nullable=False),
+    Column("user_id", String(32), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
 document_updates = Table(
     "document_updates",
     metadata,
     Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
     Column("seq", BigInteger, primary_key=True),
     Column("data", LargeBinary, nullable=False),
-    #: ``client``, ``load``, ``disk``, ``ai``, ``server`` or ``restore``.
+    #: ``client``, ``load``, ``disk``, ``ai``, ``server``, ``restore`` or ``merge``.
     Column("origin", String(16), nullable=False),
     Column("user_id", String(32)),
     Column("created_at", UtcDateTime, nullable=False),

@@ -234,8 +234,8 @@ class House:
             entry = self.rooms._open[room.document.id]
             assert room._worker is not None
             room._worker.cancel()
-            assert entry.projection._task is not None
-            entry.projection._task.cancel()
+            if entry.projection._task is not None:  # a fork may have nothing to follow
+                entry.projection._task.cancel()
         self.rooms = self.build()
 
     def write(self, path: str, text: str) -> None:

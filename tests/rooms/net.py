@@ -22,6 +22,7 @@ from jupyter_collab_ai.errors import InvalidRequest, Locked
 from jupyter_collab_ai.ids import DocumentId
 from jupyter_collab_ai.rooms import protocol, sockets, upstream
 from jupyter_collab_ai.rooms.files import Files
+from jupyter_collab_ai.rooms.forks import Forks
 from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.lobby import Lobby
 from jupyter_collab_ai.rooms.registry import Rooms
@@ -85,6 +86,7 @@ class Server:
         self.locks = Locks()
         self.side_rooms = SideRooms(
             Timelines(database, self.rooms, self.people, self.locks, idle=0.2),
+            Forks(database, self.rooms, self.people, self.locks, most_of_document=5),
         )
         replaced = dict(
             upstream.replacements(*services, self.lobby, self.side_rooms, self.file_ids, **limits)
