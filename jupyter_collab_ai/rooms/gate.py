@@ -517,16 +517,19 @@ def judge_joined(update: Update, owners: Mapping[int, UserId | None], log: LogSt
 
     Args:
         update: The update.
-        owners: Whose the ids are in the other document.
+        owners: Whose the ids are that have written in the other document.
         log: What is known here.
     """
     case = _Case(Standing(UserId(""), may_edit=True), log, {})
     fresh = case.fresh(update)
     lacking = log.deleted.missing(update.deletions)
+    # Also where nothing of it is new: under the same numbers may be something else here.
+    if any(
+        client in log.owners and log.owners[client] != account for client, account in owners.items()
+    ):
+        return Joined.OTHERS
     if not fresh and not lacking:
         return Joined.KNOWN
-    if any(client in log.owners and log.owners[client] != owners.get(client) for client in fresh):
-        return Joined.OTHERS
     if any(case._reaches_bar(client, fresh) for client in fresh):
         return Joined.BARRED
     plan = _plan(update, log)

@@ -247,8 +247,8 @@ class LiveRoom:
             self._inbox.wake()
 
     def owners(self) -> dict[int, UserId | None]:
-        """Return whose each Yjs client id of the document is; None for the server's own."""
-        return dict(self._state.owners)
+        """Return whose each Yjs client id is that has written here; None for the server's own."""
+        return {client: self._state.owners.get(client) for client in self._state.state}
 
     # ------------------------------------------------------------ changes by the server
 
@@ -696,7 +696,8 @@ class LiveRoom:
         update = await parse(item.data)
         verdict = judge_joined(update, owners, self._state)
         if verdict is Joined.KNOWN:
-            await self._recorder.append(self.seq, [], fence=item.fence)
+            if item.fence is not None:
+                await self._record_nothing(item.fence)
             return
         if verdict is not Joined.FITS:
             raise NotJoined(verdict)
@@ -711,6 +712,18 @@ class LiveRoom:
         if item.seq is None or self.seq < item.seq:
             await self._catch_up(certainly=False)
         item.succeed(None)
+
+    async def _record_nothing(self, fence: Fence) -> None:
+        """Do what ``fence`` does, in a transaction in which the document stays as it is.
+
+        Raises:
+            LogMoved: Others have recorded something; the document now has it.
+        """
+        try:
+            await self._recorder.append(self.seq, [], fence=fence)
+        except LogMoved:
+            await self._catch_up()
+            raise
 
     async def _record_own(
         self,

@@ -76,7 +76,7 @@ class Foreign(Request):
     user_id: UserId | None
     fence: Fence | None
     done: asyncio.Future[int]
-    #: Where it was recorded in another document: whose its Yjs client ids are there.
+    #: Where it was recorded in another document: whose the ids are that have written there.
     owners: Mapping[int, UserId | None] | None = None
 
 

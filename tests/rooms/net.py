@@ -167,6 +167,8 @@ class NetClient:
         self.awareness: list[bytes] = []
         self.synced = False
         self.closed = False
+        #: Step 2 frames that it has sent.
+        self.answers = 0
         self._applying = False
         self.doc.observe(self._changed)
         self._reader = asyncio.create_task(self._read())
@@ -214,6 +216,7 @@ class NetClient:
     def _sync(self, data: bytes) -> None:
         payload = read_message(data[2:])
         if data[1] == YSyncMessageType.SYNC_STEP1:
+            self.answers += 1
             self.send(protocol.sync_step2(self.doc.get_update(payload)))
             return
         self._applying = True

@@ -450,9 +450,9 @@ async def test_people_type_everywhere_while_it_is_merged(server: Server) -> None
     # A mark may be torn by another in it, its letters are there once.
     letters = re.sub(r"[^rf]", "", str(fresh.text))
     assert letters.count("r") == typed["r"]
-    acknowledged = len(page.of_type("saved"))
+    acknowledged = len(page.of_type("saved")) - page.answers
     # What was acknowledged is there; what was not may have come too late.
-    assert acknowledged - 1 <= letters.count("f") <= typed["f"]
+    assert acknowledged <= letters.count("f") <= typed["f"]
     assert str(fresh.text).count("x = 1") <= 1
 
 
@@ -619,7 +619,9 @@ async def test_two_who_merge_at_once_do_it_once(studio: House) -> None:
 
 async def test_two_servers_follow_one_fork(studio: House, tmp_path: Path) -> None:
     fork = await side(studio).create(person("ada"), "a.py", synchronize=True)
-    other = House(Database(studio.database.url), studio.root)
+    second = Database(studio.database.url)
+    await second.open()
+    other = House(second, studio.root)
     try:
         other.people.rights |= studio.people.rights
         one, two = await join(studio, "ada", fork.id), await join(other, "bob", fork.id)
@@ -636,4 +638,4 @@ async def test_two_servers_follow_one_fork(studio: House, tmp_path: Path) -> Non
             await other.rooms.acquire_by_id(fork.id)
     finally:
         await other.rooms.close_all(within=5)
-        await other.database.close()
+        await second.close()
