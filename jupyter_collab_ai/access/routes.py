@@ -16,7 +16,6 @@ from tornado.web import RequestHandler
 from jupyter_collab_ai.access.rules import (
     ADMIN,
     HANDSHAKE,
-    NOBODY,
     PAGE,
     PUBLIC,
     SIGNED_IN,
@@ -197,17 +196,14 @@ _EXTENSIONS: Final[dict[str, Rules]] = {
         "GET": member(Need(Capability.READ, Target.ROOT_ROOM), only_ours=True),
         "PUT": member(Need(Capability.WRITE, Target.ROOT_ROOM), only_ours=True),
         "DELETE": member(Need(Capability.WRITE, Target.FORK), only_ours=True),
-        "*": NOBODY,
     },
     # Changes nothing: it makes a copy that only who asks can see.
     "jupyter_server_ydoc.handlers.TimelineHandler": {
         "GET": member(_READ, only_ours=True),
-        "*": NOBODY,
     },
     # Moves such a copy; to restore what it shows, the handler asks for the right to write.
     "jupyter_server_ydoc.handlers.UndoRedoHandler": {
         "PUT": member(Need(Capability.READ, Target.ROOT_ROOM), only_ours=True),
-        "*": NOBODY,
     },
 }
 

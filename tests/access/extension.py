@@ -11,7 +11,13 @@ from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from jupyter_server_ydoc.handlers import DocSessionHandler, YDocWebSocketHandler
+from jupyter_server_ydoc.handlers import (
+    DocForkHandler,
+    DocSessionHandler,
+    TimelineHandler,
+    UndoRedoHandler,
+    YDocWebSocketHandler,
+)
 from tornado.websocket import WebSocketHandler
 
 from jupyter_collab_ai.access.folders import Folders
@@ -48,6 +54,8 @@ class World:
     #: Paths of the rooms' handshakes that came through the gate.
     max_connections: int = 50
     rooms: list[str] = field(default_factory=list)
+    #: Of each room beside a document, the path of that one.
+    side_rooms: dict[str, str] = field(default_factory=dict)
     watches: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     #: What was asked to be confirmed, by id, and which of it is.
     asked: dict[str, tuple[str, bytes, Action]] = field(default_factory=dict)
@@ -62,6 +70,9 @@ class World:
 
     async def blocking(self, path: str) -> dict[str, Any] | None:
         return self.locked.get(path)
+
+    async def path_of(self, room_id: str) -> str | None:
+        return self.side_rooms.get(room_id)
 
     async def renamed(self, old: str, new: str) -> None:
         if self.move_error is not None:
@@ -151,6 +162,27 @@ class OpenDocument(ApiHandler):
         self.write_json({"path": path})
 
 
+class Fork(ApiHandler):
+    """Where forks would be made, listed and ended."""
+
+    def get(self, name: str) -> None:
+        self.write_json({"name": name})
+
+    put = delete = get
+
+
+class Timeline(ApiHandler):
+    """Where a timeline would be opened."""
+
+    get = Fork.get
+
+
+class Move(ApiHandler):
+    """Where a timeline would be moved."""
+
+    put = Fork.get
+
+
 class Handshake(WebSocketHandler, JupyterHandler):
     """Passes for the room's own endpoint, which tells by itself who can't come in."""
 
@@ -205,7 +237,11 @@ def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
         replacements={
             YDocWebSocketHandler: (Room, {}),
             DocSessionHandler: (OpenDocument, {}),
+            DocForkHandler: (Fork, {}),
+            TimelineHandler: (Timeline, {}),
+            UndoRedoHandler: (Move, {}),
         },
+        side_rooms=world,
         allowed=world.allowed,
     )
 

@@ -75,7 +75,9 @@ async def test_the_lobby_is_for_every_account(server: Server) -> None:
 async def test_a_page_of_another_site_opens_no_websocket(server: Server, by: str) -> None:
     room = await room_of(server, FILE)
     who, headers = ("owner", {}) if by == "header" else (None, {"Cookie": "name=owner"})
-    for path in (room, "collab-ai/ws/none", "api/collaboration/room/JupyterLab:globalAwareness"):
+    server.world.side_rooms["a-fork"] = FILE
+    rooms = ("JupyterLab:globalAwareness", "a-fork")
+    for path in (room, "collab-ai/ws/none", *(f"api/collaboration/room/{one}" for one in rooms)):
         for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
             status = await server.shake_hands(who, path, **headers, Origin=origin)
             assert status == 403, (path, origin)

@@ -27,6 +27,8 @@ ACCOUNTS = (401, OK, OK, OK, OK, OK)
 ACCOUNTS_PAGE = (302, OK, OK, OK, OK, OK)
 ALL = (OK, OK, OK, OK, OK, OK)
 NONE = (404, 404, 404, 404, 404, 404)
+#: There is no such thing; who has not signed in is told to do that first.
+NOT_THERE = (401, 404, 404, 404, 404, 404)
 
 Row = tuple[str, str, Any, tuple[int | None, ...]]
 
@@ -122,12 +124,22 @@ SERVER: list[Row] = [
     ("POST", "lab/api/plugins", {"cmd": "disable", "plugin_name": "x"}, ADMINS_UNTRIED),
     ("POST", "lab/api/build", None, ADMINS_UNTRIED),
     ("DELETE", "lab/api/build", None, ADMINS_UNTRIED),
-    ("GET", "api/collaboration/fork/x", None, NONE),
-    ("PUT", "api/collaboration/fork/x", {}, NONE),
-    ("DELETE", "api/collaboration/fork/x?merge=true", None, NONE),
-    ("GET", f"api/collaboration/timeline/{FILE}?format=text&type=file", None, NONE),
-    ("PUT", "api/collaboration/undo_redo/x?action=undo&forkRoom=y&steps=1", {}, NONE),
-    ("GET", "api/collaboration/room/x", None, (401, 404, 404, 404, 404, 404)),
+    ("GET", "api/collaboration/fork/x", None, NOT_THERE),
+    ("GET", "api/collaboration/fork/{room}", None, MEMBERS),
+    ("GET", "api/collaboration/fork/a-fork", None, NOT_THERE),
+    ("GET", "api/collaboration/fork/JupyterLab:globalAwareness", None, NOT_THERE),
+    ("PUT", "api/collaboration/fork/{room}", {}, WRITERS),
+    ("PUT", "api/collaboration/fork/a-fork", {}, NOT_THERE),
+    ("DELETE", "api/collaboration/fork/a-fork?merge=true", None, WRITERS),
+    ("DELETE", "api/collaboration/fork/{room}?merge=true", None, NOT_THERE),
+    ("DELETE", "api/collaboration/fork/x?merge=true", None, NOT_THERE),
+    ("POST", "api/collaboration/fork/{room}", {}, (405,) * 6),
+    ("GET", f"api/collaboration/timeline/{FILE}?format=text&type=file", None, MEMBERS),
+    ("GET", "api/collaboration/timeline/secret.py", None, (401, 404, 404, 404, 404, OK)),
+    ("PUT", "api/collaboration/undo_redo/{room}?action=undo&forkRoom=y&steps=1", {}, MEMBERS),
+    ("PUT", "api/collaboration/undo_redo/a-fork?action=undo&forkRoom=y", {}, NOT_THERE),
+    ("PUT", "api/collaboration/undo_redo/x?action=undo&forkRoom=y&steps=1", {}, NOT_THERE),
+    ("GET", "api/collaboration/room/x", None, NOT_THERE),
     ("POST", "api/collaboration/room/x", None, (405,) * 6),
     ("DELETE", "api/contents/x/checkpoints", None, (405,) * 6),
     ("GET", "collab-ai/sessions", None, ACCOUNTS),
@@ -139,11 +151,13 @@ SERVER: list[Row] = [
 async def verdicts(server: Server, rows: list[Row]) -> list[str]:
     """Return what came out otherwise than expected."""
     wrong = []
+    file_id = server.app.web_app.settings["file_id_manager"].index(FILE)
+    server.world.side_rooms["a-fork"] = FILE
     for method, path, body, expected in rows:
         for who, status in zip(WHO, expected, strict=True):
             if status is None:
                 continue
-            named = path.replace("{who}", str(who))
+            named = path.replace("{who}", str(who)).replace("{room}", f"text:file:{file_id}")
             sent = json.loads(json.dumps(body).replace("{who}", str(who)))
             answer = await server(who, method, named, sent)
             got = OK if answer.status in (200, 201, 204) else answer.status

@@ -24,6 +24,9 @@ INSTEAD_OF_UPSTREAM = {
     "jupyter_collab_ai.identity.profile.ProfileHandler",
     "jupyter_collab_ai.rooms.jupyterlab.RoomSocket",
     "jupyter_collab_ai.rooms.jupyterlab.DocumentSession",
+    "jupyter_collab_ai.rooms.side_handlers.ForkCall",
+    "jupyter_collab_ai.rooms.side_handlers.MoveCall",
+    "jupyter_collab_ai.rooms.side_handlers.TimelineCall",
 }
 #: Packages that are no requirement of this one.
 OPTIONAL = ("notebook.", "jupyter_resource_usage.")

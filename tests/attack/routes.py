@@ -57,11 +57,17 @@ _WITH_PATH = {
     "notebook.app.NotebookHandler": "/{path}",
     "notebook.app.FileHandler": "/{path}",
     "jupyter_server_ydoc.handlers.YDocWebSocketHandler": "text:file:{file_id}",
+    "jupyter_server_ydoc.handlers.DocForkHandler": "text:file:{file_id}",
+    "jupyter_server_ydoc.handlers.UndoRedoHandler": "text:file:{file_id}",
+    "jupyter_server_ydoc.handlers.TimelineHandler": "{path}",
 }
 #: Routes of upstream's that answer nobody: they are registered without what their handler needs,
 #: so that each request ends with the connection, before anything of it is looked at.
 BROKEN = frozenset({"jupyter_server.base.handlers.PublicStaticFileHandler"})
-_PATHS = (Target.PATH, Target.RAW_PATH, Target.QUERY_PATH, Target.ROOM, Target.FILE_ID)
+_PATHS = (
+    *(Target.PATH, Target.RAW_PATH, Target.QUERY_PATH, Target.FILE_ID),
+    *(Target.ROOM, Target.ROOT_ROOM),
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Cell:
         return THROUGH
 
     def _refusal(self, who: str, capability: Capability, target: Target) -> int | None:
-        if target is Target.KERNEL_SESSION:
+        if target in (Target.KERNEL_SESSION, Target.FORK):
             return 404  # there is none of this id, for anybody
         if who == "admin":
             return None

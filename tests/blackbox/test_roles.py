@@ -346,27 +346,75 @@ def test_what_is_for_admins(
     assert answer.status in (403, 404), answer
 
 
+#: Owner, editor, viewer, nobody.
+READS, WRITES = (200, 200, 200, 404), (200, 200, 403, 404)
+
+
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "api/collaboration/fork/{room}", None),
-        ("PUT", "api/collaboration/fork/{room}", {"title": "x"}),
-        ("DELETE", "api/collaboration/fork/{room}?merge=true", None),
-        ("GET", "api/collaboration/timeline/{path}?format=text&type=file", None),
-        ("PUT", "api/collaboration/undo_redo/{room}?action=undo&steps=1&forkRoom=x", None),
-    ],
-)
-def test_forks_and_timelines_are_shut(
-    cast: Cast, role: str, method: str, path: str, body: dict[str, str] | None
-) -> None:
+def test_forks_and_timelines_go_by_role(cast: Cast, role: str) -> None:
     file = f"{cast.folder}/main.py"
     made = cast.owner.jupyter(
         "PUT", f"api/collaboration/session/{file}", body={"format": "text", "type": "file"}
     ).json
     room = f"text:file:{made['fileId']}"
-    answer = cast.person(role).jupyter(method, path.format(room=room, path=file), body=body)
-    assert answer.status in (403, 404), answer
+    timeline = f"api/collaboration/timeline/{file}?format=text&type=file"
+    by_owner = cast.owner.jupyter("GET", timeline).json["forkRoom"]
+    fork = cast.owner.jupyter("PUT", f"api/collaboration/fork/{room}", body={}).json["fork_roomid"]
+    person, at = cast.person(role), ROLES.index(role)
+
+    def status(method: str, path: str, body: dict[str, str] | None = None) -> int:
+        return person.jupyter(method, f"api/collaboration/{path}", body=body).status
+
+    def move(action: str, copy: str) -> int:
+        return status("PUT", f"undo_redo/{room}?action={action}&steps=1&forkRoom={copy}")
+
+    assert status("GET", f"fork/{room}") == READS[at]
+    put = person.jupyter("PUT", f"api/collaboration/fork/{room}", body={"title": "x"})
+    assert put.status == {200: 201}.get(WRITES[at], WRITES[at])
+    if put.status == 201:
+        assert status("DELETE", f"fork/{put.json['fork_roomid']}?merge=true") == 200
+    # A timeline is its opener's alone.
+    assert move("undo", by_owner) == (200 if role == "owner" else 404)
+    got = person.jupyter("GET", timeline)
+    assert got.status == READS[at]
+    if got.status == 200:
+        mine = got.json["forkRoom"]
+        assert move("undo", mine) == 200
+        assert move("restore", mine) == WRITES[at]
+    assert status("DELETE", f"fork/{fork}?merge=true") == WRITES[at]
+    assert status("DELETE", f"fork/{fork}?merge=true") == 404 if WRITES[at] == 200 else True
+    if WRITES[at] != 200:
+        assert (
+            cast.owner.jupyter("DELETE", f"api/collaboration/fork/{fork}?merge=false").status == 200
+        )
+
+
+async def test_rooms_beside_a_document_open_by_its_role(cast: Cast) -> None:
+    file = f"{cast.folder}/main.py"
+    made = cast.owner.jupyter(
+        "PUT", f"api/collaboration/session/{file}", body={"format": "text", "type": "file"}
+    ).json
+    room = f"text:file:{made['fileId']}"
+    timeline = cast.viewer.jupyter(
+        "GET", f"api/collaboration/timeline/{file}?format=text&type=file"
+    ).json["forkRoom"]
+    fork = cast.owner.jupyter("PUT", f"api/collaboration/fork/{room}", body={}).json["fork_roomid"]
+    for role, of_fork, of_timeline in [
+        ("owner", 101, 404),
+        ("editor", 101, 404),
+        ("viewer", 101, 101),
+        ("nobody", 404, 404),
+    ]:
+        person = cast.person(role)
+        path = "api/collaboration/room"
+        assert await status_of_handshake(person, f"{path}/{fork}") == of_fork, role
+        assert await status_of_handshake(person, f"{path}/{timeline}") == of_timeline, role
+        for name in (fork, timeline):
+            foreign = await status_of_handshake(
+                person, f"{path}/{name}", Origin="http://evil.example"
+            )
+            assert foreign == 403, role
+    assert cast.owner.jupyter("DELETE", f"api/collaboration/fork/{fork}?merge=false").status == 200
 
 
 async def status_of_handshake(person: Person, path: str, **headers: str) -> int:

@@ -337,6 +337,19 @@ async def test_the_lobby_shows_who_is_online_and_nothing_else(server: Server, ro
     await until(lambda: eve.closed)
 
 
+async def test_the_lobby_holds_nobody_who_has_gone(server: Server, root: Path) -> None:
+    lobby = "JupyterLab:globalAwareness"
+    people = [await server.lab(name, lobby, sync=False) for name in ("ada", "eve", "ada")]
+    for number, one in enumerate(people, start=1):
+        one.send(protocol.awareness(encode_awareness([(number, 1, {"user": {}})])))
+    await until(lambda: len(server.lobby._gathering.claims()) == 3)
+    for one in people:
+        await one.close()
+    await until(lambda: not server.lobby._connections)
+    assert server.lobby._gathering.claims() == {}
+    assert server.rooms.all() == ()
+
+
 async def test_other_extensions_get_the_live_document(server: Server, root: Path) -> None:
     get = server.extension.get_document
     options = {"path": "a.py", "content_type": "file", "file_format": "text"}

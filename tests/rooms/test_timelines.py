@@ -17,6 +17,7 @@ from jupyter_collab_ai.rooms.log import Origin, Recorded
 from jupyter_collab_ai.storage.database import Database
 from tests.rooms.engine import EDITOR, NOBODY, VIEWER, person, until
 from tests.rooms.net import NamedUsers, NetClient, Server
+from tests.support.node import Node
 
 
 @pytest.fixture
@@ -376,3 +377,22 @@ async def test_it_tells_a_text_that_is_not_in_the_copy_nothing(server: Server) -
     shown = await film.watch(doc)
     assert "one" in str(shown.text)
     assert "own" in str(shown.text)
+
+
+async def test_jupyter_collaborations_page_goes_aside_and_back(
+    server: Server, jp_root_dir: Path, node: Node
+) -> None:
+    """One Yjs document through a timeline, a restore, a fork and its merge, with real yjs."""
+    (jp_root_dir / "page.py").write_text("# start\n")
+    room = f"text:file:{server.file_ids.id_of('page.py')}"
+    out = await asyncio.to_thread(
+        node.run, "aside.mjs", f"http://{server.url}", room, "page.py", "ada"
+    )
+    seen = json.loads(out)
+    assert seen["whole"] == seen["before"] == "# start\none\ntwo\nthree 🦉\n"
+    assert seen["restored"] == {"code": 200, "status": "Document restored successfully"}
+    assert seen["steps"] == 4
+    assert seen["apart"] == "# start\none\ntwo\nafter\nin the root\n"
+    assert seen["text"] == "in the fork\n# start\none\ntwo\nafter\nin the root\n"
+    assert seen["fresh"] == seen["text"]
+    assert not seen["pending"]
