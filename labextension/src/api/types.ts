@@ -185,7 +185,14 @@ export interface IErrorBody {
 }
 
 /** What a stretch of changes came from. */
-export type Origin = 'client' | 'load' | 'disk' | 'ai' | 'server' | 'restore';
+export type Origin =
+  | 'client'
+  | 'load'
+  | 'disk'
+  | 'ai'
+  | 'server'
+  | 'restore'
+  | 'merge';
 
 /** A state of a document, after a stretch of changes that belong together. */
 export interface IVersion {

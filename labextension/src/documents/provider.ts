@@ -107,10 +107,13 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
     await this._connect();
   }
 
-  /** Forks are documents beside the room, which the server refuses to everybody. */
+  /**
+   * A fork has pages of its own: what is in it is not the file that this one shows, and to go
+   * there and back with one Yjs document would bring what is in the one into the other.
+   */
   connectToForkDoc(): Promise<void> {
     return Promise.reject(
-      new Error(this._options.trans.__('Documents can’t be forked here.'))
+      new Error(this._options.trans.__('A fork can’t be shown in place of its document.'))
     );
   }
 

@@ -16,6 +16,8 @@ export function madeBy(version: IVersion, trans: TranslationBundle): string {
         : trans.__('AI');
     case 'restore':
       return trans.__('Restored by %1', names.join(', '));
+    case 'merge':
+      return trans.__('A fork, merged by %1', names.join(', '));
     default:
       return names.length > 0 ? names.join(', ') : trans.__('The server');
   }
