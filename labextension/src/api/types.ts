@@ -186,13 +186,7 @@ export interface IErrorBody {
 
 /** What a stretch of changes came from. */
 export type Origin =
-  | 'client'
-  | 'load'
-  | 'disk'
-  | 'ai'
-  | 'server'
-  | 'restore'
-  | 'merge';
+  'client' | 'load' | 'disk' | 'ai' | 'server' | 'restore' | 'merge';
 
 /** A state of a document, after a stretch of changes that belong together. */
 export interface IVersion {

@@ -113,7 +113,11 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
    */
   connectToForkDoc(): Promise<void> {
     return Promise.reject(
-      new Error(this._options.trans.__('A fork can’t be shown in place of its document.'))
+      new Error(
+        this._options.trans.__(
+          'A fork can’t be shown in place of its document.'
+        )
+      )
     );
   }
 
