@@ -182,6 +182,8 @@ def forget(tx: Tx, path: str) -> None:
 
 def remove(tx: Tx, document_id: DocumentId) -> None:
     """Delete a row with its log, and its forks with theirs."""
+    # Takes the row's lock before those of its forks, as a merge does: neither waits for the other.
+    tx.execute(update(documents).where(documents.c.id == document_id).values(seq=documents.c.seq))
     of_it = select(forks.c.document_id).where(forks.c.root_id == document_id)
     for each in (*tx.execute(of_it).scalars().all(), document_id):
         tx.execute(delete(documents).where(documents.c.id == each))

@@ -105,3 +105,58 @@ async def _type(client: PycrdtClient, number: int, typed: list[int]) -> None:
 def _marks(text: str) -> list[tuple[int, int]]:
     # Marks of two people at the same place never run into each other: each is one insertion.
     return [(int(who), int(count)) for who, count in re.findall(r"<(\d+):(\d+)>", text)]
+
+
+@pytest.mark.slow
+async def test_a_fork_that_is_not_merged_outlives_a_kill(
+    collab_server: ServerFactory, database_url: str
+) -> None:
+    server = await asyncio.to_thread(collab_server, database_url=database_url)
+    api = Api(server)
+    ada, ben = [await asyncio.to_thread(api.register, name) for name in ("ada", "ben")]
+    session = ada.share(content="# start\n")
+    ada.add(session, ben, "editor")
+    opened = ada.labs_socket_of(session["path"])
+    room = opened.partition("api/collaboration/room/")[2].partition("?")[0]
+    made = ada.jupyter(
+        "PUT", f"api/collaboration/fork/{room}", body={"title": "An idea", "synchronize": True}
+    ).json
+    fork = f"{server.ws_url}api/collaboration/room/{made['fork_roomid']}"
+    url = f"{fork}?ack=1&sessionId={made['sessionId']}"
+    one = await PycrdtClient("ada").connect(url, ada.token)
+    two = await PycrdtClient("ben").connect(url, ben.token)
+    for client, text in ((one, "by ada\n"), (two, "by ben\n")):
+        await client.insert(len(client.text), text)
+        await client.sees(text)
+        await client.until(
+            lambda client=client: client.acknowledged == client.sent,  # type: ignore[misc]
+            "the edit to be recorded",
+        )
+    await asyncio.to_thread(server.kill)
+    for client in (one, two):
+        await client.until(lambda client=client: client.close_code is not None, "the end")  # type: ignore[misc]
+        await client.close()
+    await asyncio.to_thread(server.start)
+    listed = ben.jupyter("GET", f"api/collaboration/fork/{room}").json
+    assert [info["title"] for info in listed.values()] == ["An idea"]
+    # With the same Yjs document, as a page that has only lost its connection.
+    again = await PycrdtClient("ada", doc=one.doc).connect(url, ada.token)
+    await again.sees("by ben\n")
+    await again.insert(0, "later\n")
+    await again.until(lambda: again.acknowledged == again.sent, "the edit to be recorded")
+    root = await PycrdtClient("ben").connect(ben.socket_of(session, ack="1"), ben.token)
+    assert root.text == "# start\n"
+    await root.insert(len(root.text), "meanwhile\n")
+    await root.until(lambda: root.acknowledged == root.sent, "the edit to be recorded")
+    merge = f"api/collaboration/fork/{made['fork_roomid']}?merge=true"
+    answer = await asyncio.to_thread(ben.jupyter, "DELETE", merge)
+    assert answer.status == 200, answer
+    await root.sees("later\n")
+    lines = ["# start", "by ada", "by ben", "later", "meanwhile"]
+    assert sorted(root.text.splitlines()) == lines
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    root = await PycrdtClient("ben").connect(ben.socket_of(session), ben.token)
+    assert sorted(root.text.splitlines()) == lines
+    assert (await asyncio.to_thread(ben.jupyter, "DELETE", merge)).status == 404
+    await root.close()

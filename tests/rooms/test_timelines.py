@@ -13,6 +13,7 @@ from jupyter_server.serverapp import ServerApp
 from pycrdt import Array, Doc, Text
 from tornado.httpclient import HTTPClientError
 
+from jupyter_collab_ai.rooms import replaying
 from jupyter_collab_ai.rooms.log import Origin, Recorded
 from jupyter_collab_ai.storage.database import Database
 from tests.rooms.engine import EDITOR, NOBODY, VIEWER, person, until
@@ -355,6 +356,44 @@ async def test_a_copy_that_is_looked_at_stays_longest(server: Server) -> None:
         await Film.open(server, "ada")
     assert not shown.closed
     assert await server.side_rooms.path_of(first.id) == "a.py"
+
+
+async def test_only_the_newest_rows_of_a_long_log_are_steps(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await typed(server, "ada", "one\n", "two\n", "three\n")
+    for name, value, steps in [("MOST_STEPS", 2, 3), ("MOST_BYTES", 1, 2)]:
+        with monkeypatch.context() as patch:
+            patch.setattr(replaying, name, value)
+            film = await Film.open(server, "ada")
+        assert len(film.times) == steps, name
+        shown = await film.watch()
+        await film.ask("undo", 100)
+        first = "x = 1\none\ntwo\nthree\n".splitlines()[: 5 - steps]
+        await until(lambda shown=shown, first=first: str(shown.text).splitlines() == first)  # type: ignore[misc]
+    monkeypatch.setattr(replaying, "MOST_BASE", 1)
+    status, told = await server.call("ada", "GET", "timeline/a.py?format=text&type=file")
+    assert (status, told["reason"]) == (413, "document_too_large")
+
+
+async def test_going_to_and_fro_has_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    await typed(server, "ada", "a line that is not short\n" * 20)
+    monkeypatch.setattr(replaying, "MOST_GROWTH", 0)
+    film = await Film.open(server, "ada")
+    shown = await film.watch()
+    status = 200
+    for _ in range(50):
+        for action in ("undo", "redo"):
+            status, told = await film.ask(action, 1)
+            if status != 200:
+                break
+        if status != 200:
+            break
+    assert (status, told["reason"]) == (413, "document_too_large")
+    # What it shows is what it was moved to last.
+    fresh = await film.watch()
+    assert str(fresh.text) == str(shown.text)
+    assert (await film.ask("restore"))[0] == 200
 
 
 async def test_moves_at_once_go_one_after_the_other(server: Server) -> None:
