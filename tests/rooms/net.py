@@ -167,7 +167,9 @@ class NetClient:
         self.awareness: list[bytes] = []
         self.synced = False
         self.closed = False
-        #: Step 2 frames that it has sent.
+        #: Updates and step 2 frames that it has sent, which the server counts too.
+        self.sent = 0
+        #: Those of them that are step 2 frames.
         self.answers = 0
         self._applying = False
         self.doc.observe(self._changed)
@@ -216,6 +218,7 @@ class NetClient:
     def _sync(self, data: bytes) -> None:
         payload = read_message(data[2:])
         if data[1] == YSyncMessageType.SYNC_STEP1:
+            self.sent += 1
             self.answers += 1
             self.send(protocol.sync_step2(self.doc.get_update(payload)))
             return
@@ -227,6 +230,7 @@ class NetClient:
 
     def _changed(self, event: Any) -> None:
         if not self._applying:
+            self.sent += 1
             self.send(protocol.update(event.update))
 
     def send(self, data: bytes) -> None:
@@ -235,6 +239,13 @@ class NetClient:
 
     def type(self, text: str) -> None:
         self.text.insert(len(self.text), text)
+
+    async def recorded(self) -> None:
+        """Wait until all that it has sent is recorded; it has to have asked to hear of that."""
+        await until(
+            lambda: any(one["seq"] >= self.sent for one in self.of_type("saved")),
+            "all of it to be recorded",
+        )
 
     @property
     def code(self) -> int | None:

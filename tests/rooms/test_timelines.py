@@ -80,9 +80,8 @@ async def typed(server: Server, name: str, *pieces: str) -> NetClient:
     """Write into the document, each piece as an update of its own."""
     client = await server.ws(name, "a.py", "&ack=1")
     for piece in pieces:
-        count = len(client.of_type("saved"))
         client.type(piece)
-        await until(lambda count=count: len(client.of_type("saved")) > count)  # type: ignore[misc]
+        await client.recorded()
     return client
 
 
@@ -134,9 +133,9 @@ async def test_a_notebook_goes_back_too(server: Server, jp_root_dir: Path) -> No
     writer = await server.ws("ada", "n.ipynb", "&ack=1")
     cells = writer.doc.get("cells", type=Array)
     cells[0]["source"].insert(1, " + 1")
-    await until(lambda: writer.of_type("saved"))
+    await writer.recorded()
     del cells[0]
-    await until(lambda: len(writer.of_type("saved")) > 1)
+    await writer.recorded()
     film = await Film.open(server, "ada", "n.ipynb", "format=json&type=notebook")
     shown = await film.watch()
     there = shown.doc.get("cells", type=Array)
@@ -214,7 +213,7 @@ async def test_restoring_is_one_recorded_change_of_the_account(server: Server) -
     await until(lambda: str(shown.text) == "x = 1\none\n")
     # What comes meanwhile is taken back as well: the document is what was shown.
     bob.type("three\n")
-    await until(lambda: len(bob.of_type("saved")) == 3)
+    await bob.recorded()
     before = await log_of(server)
     assert await film.ask("restore") == (
         200,
