@@ -217,7 +217,7 @@ class RoomSocket(Socket):
             if isinstance(message, protocol.SaveRequest):
                 self._answer_save(message.request_id, "skipped")
             else:
-                await self._side_rooms.timelines.receive(self._timeline, self.connection, message)
+                return self._side_rooms.timelines.receive(self._timeline, self.connection, message)
         elif self.room is None:
             self._lobby.receive(self.connection, message)
         elif isinstance(message, protocol.SaveRequest):

@@ -85,7 +85,7 @@ class Server:
         services = (self.rooms, self.people, self.people)
         self.locks = Locks()
         self.side_rooms = SideRooms(
-            Timelines(database, self.rooms, self.people, self.locks, idle=0.2),
+            Timelines(database, self.rooms, self.people, self.locks),
             Forks(database, self.rooms, self.people, self.locks, most_of_document=5),
         )
         replaced = dict(

@@ -336,6 +336,7 @@ async def test_it_ends_with_its_document(server: Server) -> None:
 async def test_many_looks_leave_a_few_copies_and_then_none(server: Server) -> None:
     writer = await typed(server, "ada", "one\n")
     rooms = len(server.rooms.all())
+    server.side_rooms.timelines._idle = 0.2
     films = [await Film.open(server, "eve") for _ in range(60)]
     timelines = server.side_rooms.timelines
     assert timelines.count() <= 3
