@@ -182,6 +182,12 @@ class CollabAI(ExtensionApp):
         help="""Whether keys, passwords and other secrets in code are taken out before it is sent
         to the model, and put back into what it answers.""",
     )
+    debugger_hints = Bool(
+        False,
+        config=True,
+        help="""Whether the debugger tells, too, what is right and saves next to nothing, such as
+        a loop that could be a comprehension.""",
+    )
     isolated_execution = Enum(
         [one.value for one in Isolation],
         default_value=Isolation.NONE.value,
@@ -318,7 +324,7 @@ class CollabAI(ExtensionApp):
             sessions,
             leases,
             board,
-            Analyzers(),
+            Analyzers(hints=self.debugger_hints),
             self._model,
             hub,
             contents,

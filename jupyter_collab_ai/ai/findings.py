@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -151,7 +151,11 @@ def same_fault(one: Finding, other: Finding) -> bool:
     )
 
 
-def merge(facts: Sequence[Finding], others: Iterable[Finding]) -> list[Finding]:
+def merge(
+    facts: Sequence[Finding],
+    others: Iterable[Finding],
+    same: Callable[[Finding, Finding], bool] = same_fault,
+) -> list[Finding]:
     """Join what two sources found, each fault once.
 
     A fault that both found is kept as the first source has it; where only the other knows a
@@ -161,16 +165,12 @@ def merge(facts: Sequence[Finding], others: Iterable[Finding]) -> list[Finding]:
     taken: set[int] = set()
     for other in others:
         twin = next(
-            (
-                index
-                for index, fact in enumerate(facts)
-                if index not in taken and same_fault(fact, other)
-            ),
+            (index for index, fact in enumerate(facts) if index not in taken and same(fact, other)),
             None,
         )
         if twin is None:
             # All facts at this place have been paired: it is told again only if it is new.
-            if not any(same_fault(fact, other) for fact in facts):
+            if not any(same(fact, other) for fact in facts):
                 merged.append(other)
             continue
         taken.add(twin)

@@ -13,7 +13,13 @@ from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.explanations import explain
 from jupyter_collab_ai.ai.analyzers.process import Processes
 from jupyter_collab_ai.ai.analyzers.python import in_python, one_line_end
-from jupyter_collab_ai.ai.analyzers.rules import IGNORED, SELECTED, rule_for
+from jupyter_collab_ai.ai.analyzers.rules import (
+    HINTS,
+    IGNORED,
+    IN_NESTED_LOOPS,
+    SELECTED,
+    rule_for,
+)
 from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Fix
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Location, NoSuchPlace, Position, Span, visible
@@ -39,8 +45,15 @@ class Ruff:
     languages = frozenset({PYTHON})
     checks_syntax = False
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: Processes, *, hints: bool = False) -> None:
+        """Run it by ``processes``.
+
+        Args:
+            processes: Runs programs.
+            hints: Whether to tell, too, what is right and saves next to nothing.
+        """
         self._processes = processes
+        self._hints = hints
         self.version = version("ruff")
 
     async def analyze(self, snapshot: DocumentSnapshot) -> list[Finding]:
@@ -72,6 +85,8 @@ class Ruff:
         ]
         if any(magic in part.source for part in parts for magic in _DEFINING_MAGICS):
             findings = [finding for finding in findings if finding.rule != _UNDEFINED]
+        if not self._hints:
+            findings = [finding for finding in findings if not _is_hint(finding, parts)]
         return findings
 
     def _command(self, name: str, snapshot: DocumentSnapshot) -> list[str]:
@@ -86,12 +101,37 @@ class Ruff:
             "--exit-zero",
             "--output-format=json",
             f"--target-version=py3{sys.version_info.minor}",
-            f"--select={','.join(SELECTED)}",
+            f"--select={','.join((*SELECTED, *(HINTS if self._hints else ())))}",
             f"--ignore={','.join(IGNORED)}",
             f"--config=builtins={json.dumps(known)}",
             f"--stdin-filename={name}",
             "-",
         ]
+
+
+def _is_hint(finding: Finding, parts: list[Part]) -> bool:
+    """Tell whether a finding is about a loop that stands in no other one."""
+    if finding.rule not in IN_NESTED_LOOPS:
+        return False
+    part = next(one for one in parts if one.cell_id == finding.location.cell_id)
+    return _loops_around(part.source.split("\n"), finding.location.start.line) < 2
+
+
+def _loops_around(lines: list[str], number: int) -> int:
+    """Count the loops of the same function around a line, by how deep lines are indented."""
+    depth, count = _depth(lines[number - 1]), 0
+    for line in reversed(lines[: number - 1]):
+        if not line.strip() or line.lstrip().startswith("#") or _depth(line) >= depth:
+            continue
+        depth = _depth(line)
+        if line.lstrip().startswith(("def ", "async def ", "class ")):
+            break
+        count += line.lstrip().startswith(("for ", "async for ", "while "))
+    return count
+
+
+def _depth(line: str) -> int:
+    return len(line.expandtabs()) - len(line.expandtabs().lstrip())
 
 
 def _notebook(parts: list[Part]) -> str:

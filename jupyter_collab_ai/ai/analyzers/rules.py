@@ -11,20 +11,26 @@ from jupyter_collab_ai.ai.findings import Category, Severity
 
 #: Prefixes of the rules that are on.
 SELECTED: tuple[str, ...] = (
-    *("F404", "F50", "F52", "F6", "F70", "F722", "F811", "F821", "F822", "F823"),
+    *("F402", "F404", "F50", "F52", "F6", "F70", "F722", "F811", "F821", "F822", "F823", "F901"),
     *("B002", "B003", "B005", "B006", "B012", "B015", "B016", "B018", "B019"),
     *("B020", "B021", "B022", "B023", "B025", "B026", "B029", "B03", "B039"),
     *("PLE", "PLW0120", "PLW0127", "PLW0128", "PLW0129", "PLW0131", "PLW0133", "PLW0177"),
     *("PLW0211", "PLW0245", "PLW0711", "PLW1501", "PLW1507", "PLW1508", "PLW1509", "PLW1510"),
-    *("PLR0124", "PLR0133", "PLR1704", "PLR1714"),
+    *("PLR0124", "PLR0133", "PLR1704"),
     *("RUF006", "RUF008", "RUF009", "RUF015", "RUF016", "RUF017", "RUF018", "RUF026"),
     *("RUF030", "RUF032", "RUF033", "RUF034", "RUF040", "RUF048", "RUF060"),
     *("E721", "E722", "LOG", "INT", "YTT", "FAST003", "PIE794", "PIE796", "PIE800"),
     *("TRY203", "T100"),
-    *("PERF101", "PERF102", "PERF401", "PERF402", "PERF403", "C4"),
-    *("ASYNC21", "ASYNC22", "ASYNC23", "ASYNC24", "ASYNC25", "PLC0206", "PLC0208", "SIM118"),
+    *("PERF101", "PERF102", "PERF402", "C411", "C413", "C419", "RUF024"),
+    *("ASYNC21", "ASYNC22", "ASYNC23", "ASYNC24", "ASYNC25"),
+    # Told only where the loop stands in another one; see ``IN_NESTED_LOOPS``.
+    *("PERF401", "PERF403"),
     "S",
 )
+#: Prefixes of rules whose findings are right and save next to nothing: off unless asked for.
+HINTS: tuple[str, ...] = ("C4", "PERF", "PLC0206", "PLC0208", "PLR1714", "SIM118")
+#: What costs something only where it is done again and again. In a single loop these are hints.
+IN_NESTED_LOOPS = ("PERF401", "PERF403")
 #: Prefixes of rules that are off although a prefix above names them.
 IGNORED: tuple[str, ...] = (
     # assert is what tests are made of; the others tell what is imported, not what is done.
@@ -140,4 +146,6 @@ def rule_for(code: str) -> Rule:
         return Rule(Category.SECURITY, Severity.WARNING, 0.7, cwe)
     if code.startswith(_ERRORS):
         return Rule(Category.BUG, Severity.ERROR, 0.95, cwe)
+    if code == "E722":
+        return Rule(Category.BUG, Severity.INFO, 0.5, cwe)
     return Rule(Category.BUG, Severity.WARNING, 0.9, cwe)

@@ -24,6 +24,9 @@ from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 
 log = logging.getLogger(__name__)
 
+#: Below this, a finding says only that something is worth a look.
+_GUESS = 0.5
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -51,6 +54,7 @@ class Analyzers:
         processes: Processes | None = None,
         workers: Workers | None = None,
         deep: bool = False,
+        hints: bool = False,
         extra: Iterable[Analyzer] | None = None,
     ) -> None:
         """Use the analyzers of this package and those that others have installed.
@@ -59,13 +63,19 @@ class Analyzers:
             processes: Runs those that are programs.
             workers: Does the work of those that are ours.
             deep: Whether to ask the slow ones too.
+            hints: Whether to tell, too, what is right and saves next to nothing.
             extra: Those of others; by default, what entry points name.
         """
         processes = processes or Processes()
         self._workers = workers = workers or Workers()
         self._python = PythonSyntax(workers)
         own: list[Analyzer] = [
-            *(Ruff(processes), PythonRules(workers), Oxlint(processes), JsonSyntax()),
+            *(
+                Ruff(processes, hints=hints),
+                PythonRules(workers),
+                Oxlint(processes),
+                JsonSyntax(),
+            ),
             *(TreeSitter(workers, processes), Sql(workers), R(workers), Data(workers)),
         ]
         if deep:
@@ -99,7 +109,7 @@ class Analyzers:
         others = [finding for answer in answers[1:] for finding in answer or ()]
         found = [
             kept
-            for finding in merge(own, others)
+            for finding in merge(_outspoken(own, others), others, same=_same_line)
             if (kept := _in_document(finding, snapshot, syntax)) is not None
         ]
         if syntax is not None:
@@ -151,6 +161,27 @@ class Analyzers:
             return None
         ran.append(f"{python.NAME} {python.VERSION}")
         return syntax
+
+
+def _same_line(one: Finding, other: Finding) -> bool:
+    """Tell whether two analyzers mean the same: unlike a model, they can count lines."""
+    return (
+        one.category is other.category
+        and one.location.cell_id == other.location.cell_id
+        and one.location.start.line == other.location.start.line
+    )
+
+
+def _outspoken(own: list[Finding], others: list[Finding]) -> list[Finding]:
+    """Leave out guesses where another analyzer knows more about the same line."""
+    return [
+        finding
+        for finding in own
+        if finding.confidence >= _GUESS
+        or not any(
+            _same_line(finding, other) and other.confidence > finding.confidence for other in others
+        )
+    ]
 
 
 async def _all(

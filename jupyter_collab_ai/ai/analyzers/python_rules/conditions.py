@@ -46,6 +46,42 @@ def _chain(node: ast.If) -> tuple[list[ast.If], list[ast.stmt]]:
     return links, links[-1].orelse
 
 
+def _covers(wide: ast.expr, narrow: ast.expr) -> bool:
+    """Tell whether one condition is true wherever another is, and not the same."""
+    first, second = _bound(wide), _bound(narrow)
+    if first is not None and second is not None and same(first[0], second[0]):
+        if same(wide, narrow):
+            return False
+        above, below = (ast.Gt, ast.GtE), (ast.Lt, ast.LtE)
+        if first[1] in above and second[1] in (*above, ast.Eq):
+            strict = first[1] is ast.Gt and second[1] is not ast.Gt
+            return second[2] > first[2] or (second[2] == first[2] and not strict)
+        if first[1] in below and second[1] in (*below, ast.Eq):
+            strict = first[1] is ast.Lt and second[1] is not ast.Lt
+            return second[2] < first[2] or (second[2] == first[2] and not strict)
+    return _is_kind(wide, "int") and _is_kind(narrow, "bool") and same_subject(wide, narrow)
+
+
+def _is_kind(node: ast.expr, kind: str) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "isinstance"
+        and len(node.args) == 2
+        and isinstance(node.args[1], ast.Name)
+        and node.args[1].id == kind
+    )
+
+
+def same_subject(one: ast.expr, other: ast.expr) -> bool:
+    """Tell whether two calls of isinstance() ask about the same thing."""
+    return (
+        isinstance(one, ast.Call)
+        and isinstance(other, ast.Call)
+        and same(one.args[0], other.args[0])
+    )
+
+
 def _begins(module: Module, node: ast.If) -> bool:
     parent = module.parent(node)
     return not (isinstance(parent, ast.If) and parent.orelse == [node])
@@ -71,6 +107,11 @@ def branch_never_reached(module: Module) -> Iterator[ast.AST | At]:
             earlier = links[:index]
             if any(same(one.test, link.test) for one in earlier):
                 yield At(link, "The same condition was asked before: this branch never runs")
+            wider = next((one for one in earlier if _covers(one.test, link.test)), None)
+            if wider is not None:
+                yield At(
+                    link, f"`{ast.unparse(wider.test)}` holds here, too, and comes first"[:200]
+                )
             opposite = any(_opposite(one.test, link.test) for one in earlier)
             after = links[index + 1 :]
             if opposite and (after or rest):
@@ -89,10 +130,36 @@ def branch_never_reached(module: Module) -> Iterator[ast.AST | At]:
 def contradiction(module: Module) -> Iterator[ast.AST]:
     for node in module.all(ast.BoolOp):
         if isinstance(node.op, ast.And) and is_pure(node):
-            parts = node.values
+            if _is_and(module.parent(node)):
+                continue
+            parts = list(_parts(node))
             pairs = [(a, b) for index, a in enumerate(parts) for b in parts[index + 1 :]]
-            if any(_opposite(a, b) or _apart(a, b) for a, b in pairs):
+            if any(_opposite(a, b) or _apart(a, b) or _two_values(a, b) for a, b in pairs):
                 yield node
+
+
+def _is_and(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And)
+
+
+def _parts(node: ast.BoolOp) -> Iterator[ast.expr]:
+    """Return what all has to be true for an `and` to be, also in brackets."""
+    for part in node.values:
+        if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And):
+            yield from _parts(part)
+        else:
+            yield part
+
+
+def _two_values(one: ast.expr, other: ast.expr) -> bool:
+    """Tell whether one thing would have to be equal to two different values."""
+    first, second = _side(one, ast.Eq), _side(other, ast.Eq)
+    return (
+        first is not None
+        and second is not None
+        and same(first[0], second[0])
+        and first[1] != second[1]
+    )
 
 
 @bug(

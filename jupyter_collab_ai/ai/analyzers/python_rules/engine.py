@@ -10,15 +10,21 @@ from typing import Any
 
 from . import (
     accumulators,
+    arithmetic,
     bugs,
+    classes,
     conditions,
     hardening,
     injection,
     loops,
+    naming,
     performance,
+    ranges,
     recursion,
+    resources,
     settings,
     statements,
+    values,
 )
 from .model import CHECKS, Hit
 from .module import Module
@@ -26,15 +32,21 @@ from .module import Module
 #: The modules whose rules are applied; importing them adds their rules to the list.
 ROOMS = (
     accumulators,
+    arithmetic,
     bugs,
+    classes,
     conditions,
     hardening,
     injection,
     loops,
+    naming,
     performance,
+    ranges,
     recursion,
+    resources,
     settings,
     statements,
+    values,
 )
 
 

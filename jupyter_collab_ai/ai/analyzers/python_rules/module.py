@@ -214,3 +214,8 @@ def leaves(block: list[ast.stmt]) -> bool:
 def words(text: str) -> frozenset[str]:
     """Return the words of a text."""
     return frozenset(text.split())
+
+
+def enclosing(module: Module, node: ast.AST) -> Function | None:
+    """Return the function in which a node stands, however deep."""
+    return next((one for one in module.ancestors(node) if isinstance(one, FUNCTIONS)), None)

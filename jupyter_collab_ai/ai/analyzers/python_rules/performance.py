@@ -95,8 +95,22 @@ def list_shifted_in_loop(module: Module) -> Iterator[ast.AST]:
         )
         loop = module.loop_of(call)
         if shifts and loop is not None and _repeats(loop) and isinstance(func.value, ast.Name):
-            if func.value.id not in bound_in(loop.body):
+            if func.value.id not in bound_in(loop.body) and not _as_long(loop, func.value.id):
                 yield call
+
+
+def _as_long(loop: Loop, name: str) -> bool:
+    """Tell whether each step puts in as much as it takes out: the list stays as short as it is."""
+    done = [
+        node.value.func.attr
+        for node in loop.body
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Attribute)
+        and isinstance(node.value.func.value, ast.Name)
+        and node.value.func.value.id == name
+    ]
+    return isinstance(loop, ast.For) and sorted(done) == ["append", "pop"]
 
 
 @slow(
