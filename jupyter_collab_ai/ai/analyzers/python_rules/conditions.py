@@ -62,14 +62,15 @@ def _covers(wide: ast.expr, narrow: ast.expr) -> bool:
     return _is_kind(wide, "int") and _is_kind(narrow, "bool") and same_subject(wide, narrow)
 
 
-def _is_kind(node: ast.expr, kind: str) -> bool:
+def _is_kind(node: ast.expr, *kinds: str) -> bool:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "isinstance"
         and len(node.args) == 2
+        and isinstance(node.args[0], ast.Name)
         and isinstance(node.args[1], ast.Name)
-        and node.args[1].id == kind
+        and node.args[1].id in kinds
     )
 
 
@@ -102,7 +103,7 @@ def branch_never_reached(module: Module) -> Iterator[ast.AST | At]:
             continue
         links, rest = _chain(node)
         for index, link in enumerate(links):
-            if not is_pure(link.test):
+            if not is_pure(link.test) and not _is_kind(link.test, "int", "bool"):
                 break
             earlier = links[:index]
             if any(same(one.test, link.test) for one in earlier):

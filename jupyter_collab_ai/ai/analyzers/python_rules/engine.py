@@ -24,6 +24,7 @@ from . import (
     resources,
     settings,
     statements,
+    usage,
     values,
 )
 from .model import CHECKS, Hit
@@ -46,6 +47,7 @@ ROOMS = (
     resources,
     settings,
     statements,
+    usage,
     values,
 )
 

@@ -45,7 +45,7 @@ class Names:
 
     def only_value(self, name: str) -> ast.expr | None:
         """Return what a name is given, where that happens once and by a plain assignment."""
-        if len(self.stores[name]) != 1 or name in self.shared or name in self.parameters:
+        if len(self.stores.get(name, ())) != 1 or name in self.shared or name in self.parameters:
             return None
         return self.value(self.stores[name][0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from .local_names import functions, is_empty_container
@@ -14,6 +15,7 @@ from .module import (
     bound_in,
     constant,
     inside,
+    keyword,
     names_in,
     words,
 )
@@ -47,8 +49,10 @@ def string_built_in_loop(module: Module) -> Iterator[ast.AST]:
         }
         for node in inside(names.function.body):
             if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
-                if isinstance(node.value, ast.Name | ast.Subscript | ast.Constant):
-                    # Letter by letter: those texts are short, and a name tells nothing.
+                if isinstance(node.value, ast.Subscript | ast.Constant):
+                    # Letter by letter: those texts are short.
+                    continue
+                if isinstance(node.value, ast.Name) and not _is_piece(module, node):
                     continue
                 target: ast.expr | None = node.target
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
@@ -73,6 +77,15 @@ def string_built_in_loop(module: Module) -> Iterator[ast.AST]:
             if _repeats(loop) and not started and (target.id, loop) not in told:
                 told.add((target.id, loop))
                 yield node
+
+
+def _is_piece(module: Module, node: ast.AugAssign) -> bool:
+    """Tell whether a name stands for a piece of text: its plural is what the loop goes through."""
+    loop = module.loop_of(node)
+    if not isinstance(loop, ast.For) or not isinstance(node.value, ast.Name):
+        return False
+    name, source = node.value.id, ast.unparse(loop.iter).rpartition(".")[2]
+    return ast.unparse(loop.target) == name and len(name) > 1 and source.startswith(name[:3])
 
 
 @slow(
@@ -323,3 +336,121 @@ def exponential_recursion(module: Module) -> Iterator[ast.AST]:
         }
         if {f"{name} - 1", f"{name} - 2"} <= steps:
             yield node
+
+
+@slow(
+    "searched-for-each",
+    "The list is searched anew for each of its elements",
+    "count() and index() look at the whole list. Done for every element, a list of n takes n² "
+    "steps: 10,000 elements take seconds. Count once with collections.Counter, or number the "
+    "elements with enumerate().",
+    severity="warning",
+    confidence=0.7,
+)
+def searched_for_each(module: Module) -> Iterator[ast.AST]:
+    for call, _ in module.calls:
+        func = call.func
+        if not isinstance(func, ast.Attribute) or func.attr not in {"count", "index"}:
+            continue
+        if len(call.args) != 1 or not isinstance(func.value, ast.Name):
+            continue
+        for ancestor in module.ancestors(call):
+            if isinstance(ancestor, (*FUNCTIONS, ast.Lambda)):
+                break
+            sources: list[tuple[ast.expr, ast.expr]] = []
+            if isinstance(ancestor, ast.For) and call not in ast.walk(ancestor.iter):
+                sources = [(ancestor.target, ancestor.iter)]
+            elif isinstance(ancestor, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+                sources = [(part.target, part.iter) for part in ancestor.generators]
+            if any(
+                isinstance(source, ast.Name)
+                and source.id == func.value.id
+                and ast.unparse(target) == ast.unparse(call.args[0])
+                for target, source in sources
+            ):
+                yield call
+                break
+
+
+@slow(
+    "sorted-for-extreme",
+    "All elements are sorted to take one of them",
+    "The smallest or largest element is found in one pass by min() or max(). Sorting does far "
+    "more: for a million elements twenty times as much.",
+    confidence=0.7,
+)
+def sorted_for_extreme(module: Module) -> Iterator[ast.AST]:
+    for node in module.all(ast.Subscript):
+        call = node.value
+        if isinstance(call, ast.Call) and module.name_of(call.func) == "sorted":
+            if ast.unparse(node.slice) in {"0", "-1"}:
+                yield node
+
+
+@slow(
+    "all-lines-at-once",
+    "The whole file is read before the first line is looked at",
+    "readlines() makes a list of all lines; a file of a gigabyte takes more than that of memory. "
+    "Go through the file itself: `for line in f`.",
+    confidence=0.6,
+)
+def all_lines_at_once(module: Module) -> Iterator[ast.AST]:
+    for node in module.nodes:
+        if isinstance(node, ast.For | ast.comprehension):
+            call = node.iter
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+                if call.func.attr == "readlines" and not call.args:
+                    yield call
+
+
+@slow(
+    "asked-one-by-one",
+    "The database or another server is asked anew at each step",
+    "Each question costs a way there and back: a thousand of a millisecond are a second. Ask once "
+    "for all (WHERE id IN …, a JOIN, executemany()), or use one session.",
+    confidence=0.55,
+)
+def asked_one_by_one(module: Module) -> Iterator[ast.AST]:
+    asks = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+    for call, name in module.calls:
+        loop = module.loop_of(call)
+        if not isinstance(loop, ast.For) or not call.args or not _repeats(loop):
+            continue
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        first = next((one for one in ast.walk(call.args[0]) if isinstance(one, ast.Constant)), None)
+        text = constant(first)
+        statement = method == "execute" and isinstance(text, str) and asks.match(text)
+        opened = name in {"sqlite3.connect", "psycopg2.connect", "pymysql.connect"}
+        if statement or opened:
+            yield call
+
+
+@slow(
+    "copied-in-loop",
+    "The same thing is copied as a whole at each step",
+    "deepcopy() walks through everything that hangs on the object. Where the loop does not change "
+    "it, one copy before the loop does; where one part changes, copy that part.",
+    confidence=0.6,
+)
+def copied_in_loop(module: Module) -> Iterator[ast.AST]:
+    for call, name in module.calls:
+        loop = module.loop_of(call)
+        if name == "copy.deepcopy" and loop is not None and call.args and _repeats(loop):
+            given = call.args[0]
+            targets = names_in(loop.target) if isinstance(loop, ast.For | ast.AsyncFor) else set()
+            if isinstance(given, ast.Name) and given.id not in bound_in(loop.body) | targets:
+                yield call
+
+
+@slow(
+    "rows-applied-one-by-one",
+    "A Python function is called for each row of the table",
+    "apply(…, axis=1) makes an object for every row. Operations on whole columns do the same "
+    "about a hundred times faster.",
+    confidence=0.7,
+)
+def rows_applied_one_by_one(module: Module) -> Iterator[ast.AST]:
+    for call, _ in module.calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "apply":
+            if constant(keyword(call, "axis")) in (1, "columns"):
+                yield call

@@ -279,7 +279,7 @@ def _searches(module: Module) -> Iterator[tuple[ast.While, str, str, str]]:
                 continue
             if not isinstance(high, ast.Name) or f"{low.id} + {high.id}" not in ast.unparse(loop):
                 continue
-            stores = sorted(names.stores[high.id], key=lambda one: one.lineno)
+            stores = sorted(names.stores.get(high.id, []), key=lambda one: one.lineno)
             first = names.value(stores[0]) if stores else None
             if first is not None and stores[0].lineno < loop.lineno:
                 yield loop, low.id, high.id, ast.unparse(first)
@@ -349,7 +349,7 @@ def length_minus_itself(module: Module) -> Iterator[ast.AST]:
                 and one.value.id == owner.id
                 for one in inside(names.function.body)
             )
-            if not changed and not names.stores[owner.id] and is_pure(owner):
+            if not changed and not names.stores.get(owner.id) and is_pure(owner):
                 yield node
 
 

@@ -281,7 +281,7 @@ def _is(node: ast.expr, name: str) -> bool:
 
 
 def _popped(module: Module, function: ast.AST) -> Iterator[tuple[str, str, list[ast.stmt]]]:
-    for node in body_of(function):
+    for node in (function, *body_of(function)):
         for field in ("body", "orelse"):
             block = getattr(node, field, None)
             if not isinstance(block, list):
