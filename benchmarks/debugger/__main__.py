@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.debugger.measure import Score, score
+from benchmarks.debugger.measure import Lines, Score, by_rule, score
 from benchmarks.debugger.sets import Case, read
-from benchmarks.debugger.tools import TOOLS, Told
+from benchmarks.debugger.tools import OURS, TOOLS, WITH_MODEL, Told, expected, with_model
+from jupyter_collab_ai.ai.model import ModelSettings
 
 _HEAD = (
     "set",
@@ -20,7 +22,11 @@ _HEAD = (
     "gone when repaired",
     "on the line",
     "twins flagged",
+    "weakness named",
 )
+_LINES = ("examples of", "rule", "lines", "named by this", "others named")
+#: The sets whose own tools say what is wrong in them.
+_EXAMPLES = ("bandit", "ruff")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tools", nargs="*", choices=TOOLS, default=list(TOOLS))
     parser.add_argument("--sets", nargs="*", help="names of sets; all where none is named")
     parser.add_argument("--kinds", action="store_true", help="a line for each kind of fault, too")
+    parser.add_argument("--model", metavar="URL", help="ask a model behind this server, too")
+    parser.add_argument("--model-name", help="which of its models; the first where none is named")
     parser.add_argument("--quick", action="store_true", help="ten cases of each set only")
     options = parser.parse_args(arguments)
     cases = [one for one in read(options.folder) if not options.sets or one.set in options.sets]
@@ -38,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cases:
         print(f"There is no set in {options.folder}; see benchmarks/README.md.", file=sys.stderr)
         return 1
-    told = {tool: _ask(tool, cases) for tool in options.tools}
+    tools = {tool: TOOLS[tool] for tool in options.tools}
+    if options.model:
+        key = os.environ.get("OPENAI_API_KEY")
+        tools[WITH_MODEL] = with_model(ModelSettings(key, options.model, options.model_name))
+    told = {tool: _ask(ask, cases) for tool, ask in tools.items()}
     print("| " + " | ".join(_HEAD) + " |")
     print("|" + " --- |" * len(_HEAD))
     for (name, label), chosen in _groups(cases, kinds=options.kinds).items():
@@ -49,7 +61,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 [fixed[i] for i in chosen],
             )
             print(_row(name, label, tool, total))
+    if OURS in told:
+        _examples(cases, told[OURS][0], kinds=options.kinds)
     return 0
+
+
+def _examples(cases: Sequence[Case], told: Sequence[Sequence[Told]], *, kinds: bool) -> None:
+    """Print how many of the lines that a tool finds in its own examples are found here."""
+    chosen = {name: [i for i, one in enumerate(cases) if one.set == name] for name in _EXAMPLES}
+    if not any(chosen.values()):
+        return
+    print("\n| " + " | ".join(_LINES) + " |")
+    print("|" + " --- |" * len(_LINES))
+    for name, places in chosen.items():
+        if not places:
+            continue
+        wanted = expected(name, [cases[index].faulty for index in places])
+        rules = by_rule(wanted, [told[index] for index in places])
+        others = rules.pop("others").others
+        total = Lines(
+            sum(row.expected for row in rules.values()), sum(row.found for row in rules.values())
+        )
+        print(f"| {name} | all | {total.expected} | {total.found} | {others} |")
+        for rule, row in sorted(rules.items()) if kinds else ():
+            print(f"| {name} | {rule} | {row.expected} | {row.found} | – |")
 
 
 def _groups(cases: Sequence[Case], *, kinds: bool) -> dict[tuple[str, str], list[int]]:
@@ -67,17 +102,20 @@ def _groups(cases: Sequence[Case], *, kinds: bool) -> dict[tuple[str, str], list
     return groups
 
 
-def _ask(tool: str, cases: list[Case]) -> tuple[list[list[Told]], list[list[Told]]]:
+def _ask(
+    ask: Callable[[list[str]], list[list[Told]]], cases: list[Case]
+) -> tuple[list[list[Told]], list[list[Told]]]:
     """Return what a tool says of all faulty texts, and of their twins."""
-    faulty = TOOLS[tool]([case.faulty for case in cases])
+    faulty = ask([case.faulty for case in cases])
     with_twin = [case for case in cases if case.fixed is not None]
-    answers = iter(TOOLS[tool]([case.fixed or "" for case in with_twin]) if with_twin else [])
+    answers = iter(ask([case.fixed or "" for case in with_twin]) if with_twin else [])
     return faulty, [next(answers) if case.fixed is not None else [] for case in cases]
 
 
 def _row(name: str, label: str, tool: str, total: Score) -> str:
     twins = (total.removed, total.on_line, total.twins_flagged) if total.twins else ("–",) * 3
-    cells = (name, label, tool, total.cases, total.flagged, *twins)
+    named = total.named if total.numbered else "–"
+    cells = (name, label, tool, total.cases, total.flagged, *twins, named)
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

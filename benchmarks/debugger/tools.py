@@ -7,18 +7,31 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
+from jupyter_collab_ai.ai.analyzers.bandit import SKIPPED
 from jupyter_collab_ai.ai.analyzers.service import Analyzers
-from jupyter_collab_ai.ai.findings import Category
+from jupyter_collab_ai.ai.debugger import Debugger, Focus
+from jupyter_collab_ai.ai.findings import Category, Finding
+from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 
 OURS, RUFF, BANDIT = "this, analyzers alone", "ruff", "bandit"
+WITH_MODEL = "this, with a model"
+#: Texts that are looked at at the same time.
+AT_ONCE = 4
 #: What somebody who wants to find faults, and not matters of style, asks of ruff.
 RUFF_RULES = "F,B,S,PLE,PLW,PERF,ASYNC,RUF"
+#: The families whose examples are a set, and what of them is a matter of style or of imports.
+RUFF_CLAIMED = "B,S,PERF"
+RUFF_STYLE = (
+    "B007,B009,B010,B011,B013,B014,B024,B027,B028,B033,B034,B043,B903,B904,B905,B911,B912,"
+    "S101,S4,S603,S607"
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,8 @@ class Told:
     line: int
     rule: str
     category: str
+    #: For example ``CWE-89``; None where the tool names none.
+    cwe: str | None = None
 
 
 def ours(texts: list[str]) -> list[list[Told]]:
@@ -35,21 +50,54 @@ def ours(texts: list[str]) -> list[list[Told]]:
 
     async def ask() -> list[list[Told]]:
         analyzers = Analyzers(extra=[])
-        answers = []
-        for text in texts:
+
+        async def one(text: str) -> list[Told]:
             analysis = await analyzers.analyze(DocumentSnapshot.of_text("a.py", text))
             if analysis.failures:
                 raise RuntimeError("; ".join(analysis.failures))
-            answers.append(
-                [
-                    Told(found.location.start.line, str(found.rule), found.category.value)
-                    for found in analysis.findings
-                    if found.category is not Category.SYNTAX
-                ]
-            )
-        return answers
+            return _told(analysis.findings)
+
+        return await _each(one, texts)
 
     return asyncio.run(ask())
+
+
+def with_model(settings: ModelSettings) -> Callable[[list[str]], list[list[Told]]]:
+    """Return a tool: the debugger with a model behind an OpenAI-compatible server."""
+
+    async def ask(texts: list[str]) -> list[list[Told]]:
+        model = Model(settings)
+        debugger = Debugger(Analyzers(extra=[]), model)
+
+        async def one(text: str) -> list[Told]:
+            snapshot = DocumentSnapshot.of_text("a.py", text)
+            report = await debugger.run(snapshot, Focus(), None, lambda *_: None)
+            return _told(report.findings)
+
+        try:
+            return await _each(one, texts)
+        finally:
+            await model.close()
+
+    return lambda texts: asyncio.run(ask(texts))
+
+
+async def _each(ask: Callable[[str], Awaitable[list[Told]]], texts: list[str]) -> list[list[Told]]:
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(text: str) -> list[Told]:
+        async with free:
+            return await ask(text)
+
+    return await asyncio.gather(*map(one, texts))
+
+
+def _told(findings: Iterable[Finding]) -> list[Told]:
+    return [
+        Told(found.location.start.line, str(found.rule), found.category.value, found.cwe)
+        for found in findings
+        if found.category is not Category.SYNTAX
+    ]
 
 
 def ruff(texts: list[str]) -> list[list[Told]]:
@@ -76,6 +124,29 @@ def bandit(texts: list[str]) -> list[list[Told]]:
     )
 
 
+def expected(name: str, texts: list[str]) -> list[list[Told]]:
+    """Return what the tool that a set of examples comes from says of them.
+
+    Its own tests hold it to that. Left out is what this product leaves out on purpose: what is
+    imported, assert, and programs that are started without a shell.
+    """
+    if name == "bandit":
+        skipped = frozenset(SKIPPED.split(","))
+        return [[one for one in told if one.rule not in skipped] for told in bandit(texts)]
+    command = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--exit-zero", "-q"]
+    command += ["--output-format=json", "--preview", f"--select={RUFF_CLAIMED}"]
+    command += [f"--ignore={RUFF_STYLE}", "."]
+    found = json.loads(_run(command, texts))
+    return _by_text(
+        texts,
+        [
+            (item["filename"], item["location"]["row"], item["code"])
+            for item in found
+            if item["code"] not in (None, "invalid-syntax")
+        ],
+    )
+
+
 def _run(command: list[str], texts: list[str]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         for index, text in enumerate(texts):
@@ -91,4 +162,4 @@ def _by_text(texts: list[str], found: list[tuple[str, int, str]]) -> list[list[T
     return answers
 
 
-TOOLS = {OURS: ours, RUFF: ruff, BANDIT: bandit}
+TOOLS: dict[str, Callable[[list[str]], list[list[Told]]]] = {OURS: ours, RUFF: ruff, BANDIT: bandit}

@@ -427,3 +427,34 @@ async def test_a_safe_fix_of_an_analyzer_is_verified(analyzers):
     source = "def f(x):\n    return list(sorted(x))\n"
     (finding,) = (await analyzers.analyze(text(source))).findings
     assert (await check(analyzers, source, finding)).verified
+
+
+async def test_a_danger_that_is_known_is_not_told_again(analyzers):
+    source = "import os\nx = input()\nos.system(x)  # nosec B605\nos.system(x)  # no second\n"
+    analysis = await analyzers.analyze(text(source))
+    told = {
+        one.location.start.line for one in analysis.findings if one.category.value == "security"
+    }
+    assert told == {4}
+    cells = await analyzers.analyze(notebook("import os", "os.system(input())  # nosec"))
+    assert not cells.findings
+
+
+async def test_hints_are_told_only_where_they_are_wanted(analyzers):
+    source = "def f(a):\n    b = []\n    for x in a:\n        b.append(x * 2)\n    return b\n"
+    assert not (await analyzers.analyze(text(source))).findings
+    (hint,) = (await Analyzers(hints=True, extra=[]).analyze(text(source))).findings
+    assert (hint.rule, hint.category) == ("PERF401", Category.PERFORMANCE)
+    nested = source.replace(
+        "for x in a:\n        b", "for y in a:\n        for x in y:\n            b"
+    )
+    (costly,) = (await analyzers.analyze(text(nested))).findings
+    assert costly.rule == "PERF401"
+
+
+async def test_who_knows_more_of_a_line_is_heard(analyzers):
+    source = (
+        "import random\n\ndef new_token():\n    token = random.randint(0, 9)\n    return token\n"
+    )
+    (finding,) = (await analyzers.analyze(text(source))).findings
+    assert (finding.rule, finding.cwe) == ("predictable-random", "CWE-330")

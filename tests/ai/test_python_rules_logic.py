@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - short programs in one line each
 """Our rules for logic: off by one, exchanged, forgotten. The repaired twins are quiet."""
 
 from __future__ import annotations

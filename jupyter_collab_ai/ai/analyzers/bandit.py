@@ -19,7 +19,7 @@ from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
 _SEVERITY = {"HIGH": Severity.ERROR, "MEDIUM": Severity.WARNING}
 _CONFIDENCE = {"HIGH": 0.8, "MEDIUM": 0.6}
 #: As in ruff's profile: assert, what is imported, and programs started without a shell.
-_SKIPPED = "B101,B401,B402,B403,B404,B405,B406,B407,B408,B409,B410,B411,B412,B413,B415,B603,B607"
+SKIPPED = "B101,B401,B402,B403,B404,B405,B406,B407,B408,B409,B410,B411,B412,B413,B415,B603,B607"
 
 
 class Bandit:
@@ -44,7 +44,7 @@ class Bandit:
         if not named:
             return []
         output = await self._processes.run(
-            [sys.executable, "-I", "-m", "bandit", "-q", "-f", "json", "-s", _SKIPPED, *named],
+            [sys.executable, "-I", "-m", "bandit", "-q", "-f", "json", "-s", SKIPPED, *named],
             files={name: one_line_end(part.source) for name, part in named.items()},
         )
         try:

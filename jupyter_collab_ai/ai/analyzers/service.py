@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 #: Below this, a finding says only that something is worth a look.
 _GUESS = 0.5
+#: With this, people say of a line of Python that they know what they do there; tools for security
+#: leave it alone.
+_KNOWN = re.compile(r"#.*?\bnosec\b")
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class Analyzers:
             for finding in merge(_outspoken(own, others), others, same=_same_line)
             if (kept := _in_document(finding, snapshot, syntax)) is not None
         ]
+        found = [item for item in found if not _accepted(item, snapshot)]
         if syntax is not None:
             # What the parser says of the syntax is the last word about it.
             found = [item for item in found if item.category is not Category.SYNTAX]
@@ -182,6 +187,17 @@ def _outspoken(own: list[Finding], others: list[Finding]) -> list[Finding]:
             _same_line(finding, other) and other.confidence > finding.confidence for other in others
         )
     ]
+
+
+def _accepted(finding: Finding, snapshot: DocumentSnapshot) -> bool:
+    """Tell whether a comment in the code says that this danger is known."""
+    if finding.category is not Category.SECURITY or snapshot.language not in python.LANGUAGES:
+        return False
+    part = next(part for part in snapshot.code() if part.cell_id == finding.location.cell_id)
+    if "nosec" not in part.source:
+        return False
+    lines = part.source.split("\n")[finding.location.start.line - 1 : finding.location.end.line]
+    return any(_KNOWN.search(line) for line in lines)
 
 
 async def _all(
