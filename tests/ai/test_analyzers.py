@@ -458,3 +458,18 @@ async def test_who_knows_more_of_a_line_is_heard(analyzers):
     )
     (finding,) = (await analyzers.analyze(text(source))).findings
     assert (finding.rule, finding.cwe) == ("predictable-random", "CWE-330")
+
+
+async def test_one_rule_does_not_fill_a_report(analyzers):
+    analysis = await analyzers.analyze(text("x = {" + "1,\n" * 3000 + "}\n"))
+    assert {one.rule for one in analysis.findings} == {"B033"}
+    assert len(analysis.findings) == 100
+
+
+async def test_code_that_looks_different_from_what_runs_is_a_danger(analyzers):
+    (finding,) = (await analyzers.analyze(text("x = 'a\u202e b'\n"))).findings
+    assert (finding.rule, finding.cwe, finding.category) == (
+        "PLE2502",
+        "CWE-1007",
+        Category.SECURITY,
+    )

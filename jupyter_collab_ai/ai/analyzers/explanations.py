@@ -67,6 +67,14 @@ _TEXTS: dict[str, str] = {
     "raises TypeError in the very moment in which an error should be handled.",
     "B031": "Each group of groupby() can be read once. Read again, it is empty.",
     "B032": "This is an annotation without a value: it assigns nothing. Probably `=` was meant.",
+    "B004": "An object may have `__call__` and still not be callable, as it is looked up on its "
+    "class. Use callable(x).",
+    "B017": "This test also passes for a typing mistake in the block, as every error is an "
+    "Exception. Name the error that is expected.",
+    "F402": "The loop gives the imported name another value; after it, the module is gone.",
+    "F901": "NotImplemented is a value for comparisons, not an error; raising it raises TypeError. "
+    "Raise NotImplementedError.",
+    "RUF024": "All keys get the very same object: what is added for one key, all others have too.",
     "B033": "A set holds each value once, so the repeated one does nothing; another value may "
     "have been meant.",
     "B035": "The key is the same in every round, so only the last value is left in the dictionary.",
@@ -92,6 +100,9 @@ _TEXTS: dict[str, str] = {
     "logged but an error of the logging itself.",
     "PLE13": "The placeholder and the value do not fit each other: this raises an error when the "
     "line runs, or strips other characters than was meant.",
+    "PLE2502": "Characters that turn the direction of writing make this line look different from "
+    "what Python reads: what seems to be a comment may run. Somebody may have hidden code that "
+    "way. Remove them, or write them as \\u202e.",
     "PLE25": "An invisible character stands in the text here. Programs see it, people do not: "
     "comparisons fail that look right.",
     "PLW0120": "else after a loop runs whenever the loop ends without break. There is no break "

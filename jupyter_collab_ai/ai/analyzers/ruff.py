@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
@@ -36,6 +37,10 @@ _UNDEFINED = "F821"
 _MAY_DROP_COMMENTS = frozenset(
     {"C400", "C401", "C402", "C403", "C404", "C405", "C406", "C409", "C410", "C411", "C416"}
 )
+
+
+#: Findings of one rule in one document; more of them help nobody.
+MOST_OF_A_RULE = 100
 
 
 class Ruff:
@@ -87,7 +92,7 @@ class Ruff:
             findings = [finding for finding in findings if finding.rule != _UNDEFINED]
         if not self._hints:
             findings = [finding for finding in findings if not _is_hint(finding, parts)]
-        return findings
+        return _first_ones(findings)
 
     def _command(self, name: str, snapshot: DocumentSnapshot) -> list[str]:
         names = snapshot.hidden_names | (_NOTEBOOK_NAMES if snapshot.is_notebook else frozenset())
@@ -107,6 +112,17 @@ class Ruff:
             f"--stdin-filename={name}",
             "-",
         ]
+
+
+def _first_ones(findings: list[Finding]) -> list[Finding]:
+    """Leave out what would fill a report with one rule: a table may break it in every line."""
+    count: Counter[str | None] = Counter()
+    kept = []
+    for finding in findings:
+        count[finding.rule] += 1
+        if count[finding.rule] <= MOST_OF_A_RULE:
+            kept.append(finding)
+    return kept
 
 
 def _is_hint(finding: Finding, parts: list[Part]) -> bool:

@@ -12,7 +12,7 @@ from jupyter_collab_ai.ai.findings import Category, Severity
 #: Prefixes of the rules that are on.
 SELECTED: tuple[str, ...] = (
     *("F402", "F404", "F50", "F52", "F6", "F70", "F722", "F811", "F821", "F822", "F823", "F901"),
-    *("B002", "B003", "B005", "B006", "B012", "B015", "B016", "B018", "B019"),
+    *("B002", "B003", "B004", "B005", "B006", "B012", "B015", "B016", "B017", "B018", "B019"),
     *("B020", "B021", "B022", "B023", "B025", "B026", "B029", "B03", "B039"),
     *("PLE", "PLW0120", "PLW0127", "PLW0128", "PLW0129", "PLW0131", "PLW0133", "PLW0177"),
     *("PLW0211", "PLW0245", "PLW0711", "PLW1501", "PLW1507", "PLW1508", "PLW1509", "PLW1510"),
@@ -36,7 +36,7 @@ IGNORED: tuple[str, ...] = (
     # assert is what tests are made of; the others tell what is imported, not what is done.
     *("S101", "S40", "S41", "S603", "S607"),
     # matters of style
-    *("C408", "B034", "LOG015", "PLE2502"),
+    *("C408", "B034", "LOG015"),
 )
 
 _SYNTAX = ("F404", "F70", "F722", "PLE0115", "PLE0116", "PLE0117", "PLE0118", "PLE1142")
@@ -114,6 +114,7 @@ _CWE: dict[str, str] = {
     "S701": "CWE-79",
     "S702": "CWE-79",
     "S704": "CWE-79",
+    "PLE2502": "CWE-1007",
     "E722": "CWE-396",
     "PLW1510": "CWE-252",
 }
@@ -134,6 +135,8 @@ def rule_for(code: str) -> Rule:
     cwe = _CWE.get(code)
     if code.startswith(_SYNTAX):
         return Rule(Category.SYNTAX, Severity.ERROR, 1.0, cwe)
+    if code == "PLE2502":
+        return Rule(Category.SECURITY, Severity.ERROR, 0.9, cwe)
     if code.startswith(_PERFORMANCE):
         sure = code.startswith(_SLOW_FOR_SURE)
         severity = Severity.WARNING if sure else Severity.INFO

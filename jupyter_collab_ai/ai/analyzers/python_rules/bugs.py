@@ -148,10 +148,14 @@ def changed_while_iterating(module: Module) -> Iterator[ast.AST]:
             if target.func.attr not in {"items", "keys", "values"} or target.args:
                 continue
             target = target.func.value
-            kinds = {"pop", "popitem", "clear"}
+            kinds = {"pop", "popitem", "clear", "setdefault", "update"}
+            if target_names := _names(loop.target):
+                for node in inside(loop.body):
+                    if _new_key(node, target, target_names) and not _ends_loop(module, node, loop):
+                        yield node
         else:
             # A list that grows while it is gone through is a queue, and meant so.
-            kinds = changes - {"append", "add", "update", "insert"}
+            kinds = changes - {"append", "add", "update"}
         if not isinstance(target, ast.Name | ast.Attribute):
             continue
         if _names(target) & bound_in(loop.body):
@@ -160,6 +164,15 @@ def changed_while_iterating(module: Module) -> Iterator[ast.AST]:
             place = _changed(node, target, kinds)
             if place is not None and not _ends_loop(module, node, loop):
                 yield place
+
+
+def _new_key(node: ast.AST, target: ast.expr, known: set[str]) -> bool:
+    """Tell whether a dictionary gets a key that the loop did not take from it."""
+    if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Store):
+        return False
+    key = node.slice
+    made = isinstance(key, ast.BinOp | ast.JoinedStr | ast.Call) and bool(names_in(key) & known)
+    return made and same_name(node.value, target)
 
 
 def _names(node: ast.expr) -> set[str]:

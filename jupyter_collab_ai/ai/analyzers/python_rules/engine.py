@@ -24,6 +24,7 @@ from . import (
     resources,
     settings,
     statements,
+    supply,
     usage,
     values,
 )
@@ -47,6 +48,7 @@ ROOMS = (
     resources,
     settings,
     statements,
+    supply,
     usage,
     values,
 )

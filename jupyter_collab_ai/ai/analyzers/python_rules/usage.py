@@ -432,3 +432,27 @@ def same_lines_for_all(module: Module) -> Iterator[ast.AST]:
 
 def _same_block(one: list[ast.stmt], other: list[ast.stmt]) -> bool:
     return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
+
+
+@bug(
+    "default-computed-once",
+    "The default is computed once, when the function is defined",
+    "Python evaluates defaults when it reads the `def` line, not at each call. So every call gets "
+    "the same time, number or id. Write None as the default and compute the value inside.",
+    severity="error",
+    confidence=0.9,
+    cwe="CWE-665",
+)
+def default_computed_once(module: Module) -> Iterator[ast.AST]:
+    fresh = words(
+        "time.time time.time_ns time.monotonic time.perf_counter datetime.datetime.now "
+        "datetime.datetime.utcnow datetime.datetime.today datetime.date.today datetime.now "
+        "uuid.uuid4 uuid.uuid1 random.random random.randint random.choice os.urandom "
+        "secrets.token_hex secrets.token_urlsafe time.strftime time.ctime time.localtime "
+        "django.utils.timezone.now"
+    )
+    for function in module.functions:
+        for value in [*function.args.defaults, *function.args.kw_defaults]:
+            for node in ast.walk(value) if value is not None else ():
+                if isinstance(node, ast.Call) and module.name_of(node.func) in fresh:
+                    yield node
