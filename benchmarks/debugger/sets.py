@@ -24,8 +24,12 @@ class Case:
 
     @property
     def half(self) -> str:
-        """Which half it is in: rules may be tuned on ``a``; ``b`` tells whether they hold."""
-        return "ab"[sha256(f"{self.set}/{self.name}".encode()).digest()[0] & 1]
+        """Which half it is in: rules may be tuned on ``a``; ``b`` tells whether they hold.
+
+        With its description or without, a case is in the same half.
+        """
+        name = f"{self.set.partition(',')[0]}/{self.name}"
+        return "ab"[sha256(name.encode()).digest()[0] & 1]
 
     @property
     def faulty_lines(self) -> frozenset[int] | None:
@@ -47,7 +51,10 @@ def _bare(text: str) -> list[str]:
 
 
 def quixbugs(folder: Path) -> Iterator[Case]:
-    """Read QuixBugs: forty small algorithms, each with a fault in one line."""
+    """Read QuixBugs: forty small algorithms, each with a fault in one line.
+
+    Each comes twice: bare, and with the description and its examples.
+    """
     for path in sorted((folder / "python_programs").glob("*.py")):
         twin = folder / "correct_python_programs" / path.name
         if path.stem.endswith("_test") or path.stem == "node" or not twin.exists():
@@ -55,6 +62,8 @@ def quixbugs(folder: Path) -> Iterator[Case]:
         faulty, fixed = (_first_part(file.read_text("utf-8")) for file in (path, twin))
         if faulty != fixed:
             yield Case("QuixBugs", path.stem, "bug", faulty, fixed)
+            whole = [file.read_text("utf-8") for file in (path, twin)]
+            yield Case("QuixBugs, described", path.stem, "bug", *whole)
 
 
 def _first_part(text: str) -> str:
@@ -73,17 +82,21 @@ def _without_texts(tree: ast.Module) -> ast.Module:
 
 
 def humanevalfix(file: Path) -> Iterator[Case]:
-    """Read HumanEvalFix: 164 functions with a fault that somebody put there."""
+    """Read HumanEvalFix: 164 functions with a fault that somebody put there.
+
+    Each comes twice: bare, and with the description and its examples.
+    """
     for line in file.read_text("utf-8").splitlines():
         row = json.loads(line)
-        head = row["declaration"]
-        yield Case(
-            "HumanEvalFix",
-            row["task_id"],
-            row["bug_type"],
-            head + row["buggy_solution"],
-            head + row["canonical_solution"],
-        )
+        for name, field in (("HumanEvalFix", "declaration"), ("HumanEvalFix, described", "prompt")):
+            if head := row.get(field):
+                yield Case(
+                    name,
+                    row["task_id"],
+                    row["bug_type"],
+                    head + row["buggy_solution"],
+                    head + row["canonical_solution"],
+                )
 
 
 def securityeval(folder: Path) -> Iterator[Case]:

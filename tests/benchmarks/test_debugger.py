@@ -92,6 +92,8 @@ def test_quixbugs_is_read_without_its_descriptions(tmp_path):
         path = tmp_path / "QuixBugs" / folder
         path.mkdir(parents=True)
         (path / "add.py").write_text(f'def add(a, b):\n    return a {sign} b\n\n"""\nAdds.\n"""\n')
-    (case,) = read(tmp_path)
+    case, described = read(tmp_path)
     assert case.faulty == "def add(a, b):\n    return a - b\n"
     assert case.faulty_lines == {2}
+    assert "Adds." in described.faulty
+    assert described.half == case.half

@@ -131,8 +131,9 @@ def examples(module: Module) -> Iterator[Hit]:
         if place is not None:
             node, change = place
             title += f"; it would be with `{change}` here"
-        if place is None and isinstance(answer, Wrong):
-            node = _statement_at(function, answer.line) or function
+        if place is None:
+            # The statement that gave the wrong answer, or raised.
+            node = _statement_at(function, _last_line(known, example, ends)) or function
         # Where no change helps, the example may be what is wrong.
         sure = place is not None or len(failed) < len(own)
         rule = RULE if sure else Rule(**{**RULE.__dict__, "confidence": 0.6, "severity": "warning"})
@@ -169,6 +170,14 @@ def _ask(known: _Known, example: Example, ends: float) -> Any:
         return unknown
     except Wrong as wrong:
         return wrong
+
+
+def _last_line(known: _Known, example: Example, ends: float) -> int:
+    """Return the line at which a call ended."""
+    reckoner = Reckoner(known.functions, set(known.modules), ends, known.constants)
+    with contextlib.suppress(Unknown, Wrong, Endless):
+        reckoner.call(example.name, [copy.deepcopy(one) for one in example.arguments])
+    return reckoner.line
 
 
 def _holds(example: Example, answer: Any) -> bool:

@@ -139,7 +139,8 @@ class Reckoner:
         self._ends = ends
         self._steps = 0
         self._depth = 0
-        self._line = 0
+        #: The line that was looked at last.
+        self.line = 0
         #: What the function that is worked out has yielded: a generator gives all at once here.
         self._yielded: list[Any] = []
         self._top: _Names = copy.deepcopy(constants or {})
@@ -164,7 +165,7 @@ class Reckoner:
         except (RecursionError, MemoryError, OverflowError):
             raise Unknown from None
         except Exception as error:
-            raise Wrong(type(error).__name__, self._line) from None
+            raise Wrong(type(error).__name__, self.line) from None
 
     def _closure(self, node: ast.FunctionDef | ast.Lambda, around: _Names) -> Callable[..., Any]:
         spec = node.args
@@ -207,7 +208,7 @@ class Reckoner:
 
     def _step(self, node: ast.AST) -> None:
         self._steps += 1
-        self._line = getattr(node, "lineno", self._line)
+        self.line = getattr(node, "lineno", self.line)
         if self._steps > MOST_STEPS:
             raise Endless
         if self._steps % 256 == 0 and time.monotonic() > self._ends:
@@ -497,7 +498,7 @@ class Reckoner:
         if function is math.pow or function is math.prod:
             _bounded(given)
         result = function(*given, **named)
-        self._line = node.lineno
+        self.line = node.lineno
         if isinstance(result, type({}.keys()) | type({}.values()) | type({}.items())):
             return list(result)
         return _bounded(result)
