@@ -67,6 +67,8 @@ def test_the_line_at_fault_is_named_with_what_would_stand_there():
     [
         ("def f(n):\n    'f(3) == 6'\n    return sum(range(n))", 3),
         ("def f(n):\n    return n * 3\n\nassert f(2) == 4", 2),
+        ("def f(n):\n    return n * 3\n\ndef test_f():\n    assert f(2) == 4", 2),
+        ("class T(C):\n    def test(self):\n        self.assertEqual(f(2), 4)\n\ndef f(n):\n    return n + 1", 6),
         ("def f(a, b):\n    '- f(1, 2) => [2, 1]'\n    return [a, b]", 3),
         ("def f(a):\n    'f(4) ➞ true'\n    return a % 2 != 0", 3),
         ("def f(s):\n    \"\"\"\n    >>> f('ab')\n    'AB'\n    \"\"\"\n    return s.lower()", 6),

@@ -59,7 +59,7 @@ _OTHERS = {"true": "True", "false": "False", "null": "None"}
 
 
 def examples_in(module: Module, names: set[str]) -> list[Example]:
-    """Return the examples for some functions: from texts, and from assertions at the top."""
+    """Return the examples for some functions: from texts, and from assertions."""
     found: list[Example] = []
     for node in module.nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -68,13 +68,22 @@ def examples_in(module: Module, names: set[str]) -> list[Example]:
                 for pattern in (_PROMPT, _INLINE):
                     for match in pattern.finditer(text):
                         found += _example(match.group(1), match.group(2), names)
-    for statement in module.tree.body:
-        if isinstance(statement, ast.Assert) and isinstance(statement.test, ast.Compare):
-            test = statement.test
-            if len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
-                wanted = ast.unparse(test.comparators[0])
-                found += _example(ast.unparse(test.left), wanted, names)
+    for call, wanted in _claims(module):
+        found += _example(ast.unparse(call), ast.unparse(wanted), names)
     return found
+
+
+def _claims(module: Module) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Return what is said to be equal: by assertions and by the methods of unittest."""
+    for statement in module.all(ast.Assert):
+        test = statement.test
+        if isinstance(test, ast.Compare) and len(test.ops) == 1:
+            if isinstance(test.ops[0], ast.Eq | ast.Is):
+                yield test.left, test.comparators[0]
+    for call in module.all(ast.Call):
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "assertEqual":
+            if len(call.args) >= 2:
+                yield call.args[0], call.args[1]
 
 
 def _example(call: str, wanted: str, names: set[str]) -> list[Example]:
