@@ -72,6 +72,12 @@ CASES = {
         "import time\ndef f(at=None):\n    return at or time.time()",
         "def f(a=tuple()):\n    return a",
     ),
+    "hard-coded-credential": (
+        1,
+        "login = {'user': 'root', 'password': 'hunter2'}",
+        "import os\nlogin = {'user': 'root', 'password': os.environ['P2']}",
+        "labels = {'password': 'Password'}",
+    ),
     "changed-while-iterating": (
         3,
         "def f(d):\n    for k in d.keys():\n        d[k + '_old'] = 1",
@@ -79,6 +85,19 @@ CASES = {
         "def f(d):\n    for k in d.keys():\n        d[k] = 1",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "change", ["s.add(x + 1)", "s.update([x, 9])", "s.sort()", "s.extend([x])"]
+)
+def test_what_is_gone_through_must_not_change(change):
+    rule = "changed-while-iterating"
+    assert (3, rule) in hits(f"def f(s):\n    for x in s:\n        {change}")
+    assert not hits(f"def f(s):\n    for x in list(s):\n        {change}")
+    assert not hits(
+        f"def f(s):\n    for x in s:\n        if x:\n            {change}\n            break"
+    )
+    assert not hits("def f(s):\n    for x in s:\n        s.append(x.next)")
 
 
 @pytest.mark.parametrize("rule", CASES)

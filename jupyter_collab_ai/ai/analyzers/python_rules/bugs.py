@@ -142,6 +142,7 @@ def _is_text(module: Module, node: ast.expr) -> bool:
 )
 def changed_while_iterating(module: Module) -> Iterator[ast.AST]:
     changes = {"remove", "pop", "insert", "clear", "popitem", "discard", "append", "add", "update"}
+    changes |= {"sort", "reverse", "extend", "difference_update", "intersection_update"}
     for loop in module.all(ast.For):
         target = loop.iter
         if isinstance(target, ast.Call) and isinstance(target.func, ast.Attribute):
@@ -155,7 +156,7 @@ def changed_while_iterating(module: Module) -> Iterator[ast.AST]:
                         yield node
         else:
             # A list that grows while it is gone through is a queue, and meant so.
-            kinds = changes - {"append", "add", "update"}
+            kinds = changes - {"append"}
         if not isinstance(target, ast.Name | ast.Attribute):
             continue
         if _names(target) & bound_in(loop.body):

@@ -55,6 +55,13 @@ def hard_coded_credential(module: Module) -> Iterator[ast.AST | At]:
             empty = last in _CONNECTS and "key" not in item.arg and constant(item.value) == ""
             if empty or _looks_secret(item.value):
                 yield call
+    for table in module.all(ast.Dict):
+        for key, value in zip(table.keys, table.values, strict=True):
+            called, text = constant(key), constant(value)
+            # Without a digit it is mostly a label or the name of a column.
+            secret = isinstance(called, str) and re.search(r"passw(or)?d$|api_?key$", called, re.I)
+            if secret and isinstance(text, str) and _DIGITS.search(text) and _looks_secret(value):
+                yield value
     for compare in module.all(ast.Compare):
         name = module.name_of(compare.left) or _subscript(compare.left)
         if isinstance(compare.ops[0], ast.Eq) and re.search(r"passw|pwd|secret|api_?key", name):
