@@ -47,6 +47,11 @@ MAX_BACKLOG = 16 * 1024 * 1024
 PING_INTERVAL = 30.0
 
 
+#: The protocol; the stream to write encoded frames to, where that is possible; and whether that
+#: is but a socket.
+_Way = tuple[WebSocketProtocol13, IOStream | None, bool]
+
+
 class Outbox:
     """Hands frames to one WebSocket, and keeps a bounded number back while it is slow.
 
@@ -68,8 +73,7 @@ class Outbox:
         self._bytes = 0
         self._writing = False
         self._over = False
-        #: Where encoded frames go, once that is known.
-        self._found: tuple[WebSocketProtocol13, IOStream] | None = None
+        self._way: _Way | None = None
         #: Called once when the client is too far behind.
         self.on_overflow: Callable[[], None] | None = None
 
@@ -97,15 +101,26 @@ class Outbox:
 
     def _write(self, frame: Frame) -> None:
         try:
-            stream = self._stream()
+            connection, stream, plain = self._way or self._find_way()
+            if connection.is_closing():
+                raise WebSocketClosedError
             if stream is None:
                 written = self._handler.write_message(frame.payload, binary=True)
                 done = False
             else:
-                rest = send_at_once(stream, frame.wire)
-                if not rest:
-                    return
-                written = stream.write(rest)
+                sent = 0  # what waits in the stream has to go first
+                if plain and not stream.writing():
+                    # ``IOStream.write`` copies into a buffer, and makes a future and two
+                    # callbacks, even where all of it goes out at once, which is nearly always:
+                    # that costs as much again as to send.
+                    try:
+                        sent = stream.socket.send(frame.wire)
+                    except OSError:
+                        # It takes nothing now, or is broken, which Tornado finds out.
+                        sent = 0
+                    if sent == len(frame.wire):
+                        return
+                written = stream.write(memoryview(frame.wire)[sent:])
                 done = not stream.writing()
         except (StreamClosedError, WebSocketClosedError):
             self._drop()
@@ -117,6 +132,15 @@ class Outbox:
         self._writing = True
         written.add_done_callback(self._written)
 
+    def _find_way(self) -> _Way:
+        connection: Any = self._handler.ws_connection
+        if connection is None:
+            raise WebSocketClosedError
+        stream = connection.stream if connection._compressor is None else None
+        # Another class may do more than to send (TLS).
+        self._way = (connection, stream, type(stream) is IOStream)
+        return self._way
+
     def _written(self, future: asyncio.Future[None]) -> None:
         self._writing = False
         if future.cancelled() or future.exception() is not None:
@@ -126,43 +150,6 @@ class Outbox:
             frame = self._waiting.popleft()
             self._bytes -= len(frame.wire)
             self._write(frame)
-
-    def _stream(self) -> IOStream | None:
-        """Return the stream to write encoded frames to, None where that is not possible."""
-        if self._found is None:
-            connection = self._handler.ws_connection
-            if connection is None:
-                raise WebSocketClosedError
-            assert isinstance(connection, WebSocketProtocol13)
-            stream = connection.stream
-            if connection._compressor is not None:
-                return None
-            assert isinstance(stream, IOStream)
-            self._found = (connection, stream)
-        connection, stream = self._found
-        if connection.is_closing():
-            raise WebSocketClosedError
-        return stream
-
-
-_NOTHING = memoryview(b"")
-
-
-def send_at_once(stream: IOStream, data: bytes) -> memoryview:
-    """Give the system as much of ``data`` as it takes now; return the rest.
-
-    ``IOStream.write`` copies into a buffer, and makes a future and two callbacks, even where
-    all of it goes out at once, which is nearly always: that costs as much again as to send.
-    """
-    # Another class may do more than to send (TLS), and what waits has to go first.
-    if type(stream) is not IOStream or stream.writing():
-        return memoryview(data)
-    try:
-        sent = stream.socket.send(data)
-    except OSError:
-        # Either it takes nothing now, or the connection is broken, which Tornado finds out.
-        sent = 0
-    return _NOTHING if sent == len(data) else memoryview(data)[sent:]
 
 
 def retrieve(future: asyncio.Future[None]) -> None:
