@@ -136,6 +136,8 @@ class LiveRoom:
         #: Those whose rights may have changed; nothing is taken from or shown to anybody until
         #: they were asked for.
         self._stale: set[Connection] = set()
+        #: Who has sent what is being worked on; they may have left.
+        self._senders: set[Connection] = set()
         #: When the oldest answer about somebody's rights is too old, by the monotonic clock.
         self._recheck_at = 0.0
         self.presence = Gathering(lambda: self.connections, lambda: self._state.owners)
@@ -238,7 +240,7 @@ class LiveRoom:
         self, session_id: SessionId | None = None, user_id: UserId | None = None
     ) -> None:
         """Ask again what the people here may do, before anything else is taken or shown."""
-        for connection in self.connections:
+        for connection in self.connections | self._senders:
             if session_id is not None and connection.right.session_id not in (None, session_id):
                 continue
             if user_id in (None, connection.principal.user_id):
@@ -514,13 +516,13 @@ class LiveRoom:
     async def _take_frames(self, frames: list[SyncFrame]) -> None:
         if not frames:
             return
+        self._senders = {frame.connection for frame in frames}
+        # Of those who had left by then nobody heard when their rights changed.
+        self._stale |= self._senders - self.connections
         await parse_large(frames)
-        gone = {frame.connection for frame in frames} - self.connections
-        # Of those who have left nobody hears when their rights change.
-        self._stale |= gone
         self._doubt_old_answers()
         while True:
-            await self._refresh_rights(gone)
+            await self._refresh_rights()
             self._state.begin()
             judged = self._judge(frames)
             if not judged.entries:
@@ -542,6 +544,7 @@ class LiveRoom:
         await self._record_direct()
         # Whoever was demoted or removed meanwhile is not shown what comes next.
         await self._refresh_rights()
+        self._senders = set()
         self._show(judged)
 
     def _doubt_old_answers(self) -> None:
@@ -838,10 +841,10 @@ class LiveRoom:
             if connection not in but:
                 connection.send(frame)
 
-    async def _refresh_rights(self, gone: Collection[Connection] = ()) -> None:
+    async def _refresh_rights(self) -> None:
         """Ask again what those may do whose rights may have changed, and act on it."""
         while self._stale:
-            stale = [one for one in self._stale if one in self.connections or one in gone]
+            stale = [one for one in self._stale if one in self.connections or one in self._senders]
             self._stale.clear()
             if not stale:
                 return

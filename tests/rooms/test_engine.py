@@ -188,6 +188,36 @@ async def test_demotion_keeps_the_socket_and_bites_at_once(house: House) -> None
     assert ada.closed is None
 
 
+async def test_who_leaves_and_is_demoted_while_others_are_asked_for_writes_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("a.py", "")
+    ada = await house.client("ada", "a.py")
+    bob = await house.client("bob", "a.py")
+    room = ada.room
+    await room.settle(5)
+    asked, answered = asyncio.Event(), asyncio.Event()
+    rights_of = house.people.rights_of
+
+    async def slow(principals: Any, path: str) -> Any:
+        rights = await rights_of(principals, path)
+        asked.set()
+        await answered.wait()
+        return rights
+
+    monkeypatch.setattr(house.people, "rights_of", slow)
+    # What ada may do is asked for when bob's frame is taken.
+    ada.connection.checked_at -= 60
+    room._recheck_at = 0
+    await bob.type("too late")
+    await asked.wait()
+    house.people.set("bob", VIEWER)
+    await bob.leave()
+    answered.set()
+    await room.settle(5)
+    assert str(ada.text) == ""
+
+
 async def test_removal_ends_the_connection_before_more_is_shown(house: House) -> None:
     house.write("a.py", "")
     ada = await house.client("ada", "a.py")
