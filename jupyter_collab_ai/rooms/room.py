@@ -579,12 +579,17 @@ class LiveRoom:
                 for client in verdict.binds:
                     judged.records[client] = ClientRecord(client, account)
             elif isinstance(verdict, Refuse):
-                # Who tries the same again costs no second write.
+                # Who tries again costs no second write, and no other server a second look.
                 fresh = self._state.refused_deletions.get(account, IdRanges()).missing(
                     verdict.deletions
                 )
+                bars = [
+                    client
+                    for client, clock in verdict.bars.items()
+                    if clock < self._state.barred.get(client, clock + 1)
+                ]
                 self._state.note_refusal(verdict, account)
-                for client in verdict.bars:
+                for client in bars:
                     judged.records[client] = ClientRecord(
                         client, self._state.owners.get(client), self._state.barred[client]
                     )

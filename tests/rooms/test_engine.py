@@ -119,6 +119,18 @@ async def test_a_viewer_changes_nothing_and_hears_so(house: House) -> None:
     assert eve.saved == [1]
 
 
+async def test_who_is_refused_again_and_again_fills_no_log(house: House) -> None:
+    house.write("a.py", "one\n")
+    eve = await house.client("eve", "a.py", VIEWER)
+    await eve.room.settle(5)
+    before = eve.room.seq
+    for number in range(1, 6):
+        await eve.type("EVIL")
+        await until(lambda number=number: len(eve.refused) == number)
+    # Other servers are told once; each time they would build what they know of it anew.
+    assert eve.room.seq == before + 1
+
+
 async def test_what_a_viewer_wrote_does_not_slip_in_later(house: House) -> None:
     house.write("a.py", "one\n")
     eve = await house.client("eve", "a.py", VIEWER)
