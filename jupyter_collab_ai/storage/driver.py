@@ -46,6 +46,9 @@ class Prepared:
             DBAPIError: As SQLAlchemy raises it.
         """
         dialect = connection.dialect
+        if len(rows) > 1 and not isinstance(rows, Mapping) and dialect.name != "sqlite":
+            # The driver would wait for the server's answer after each of them.
+            return self._run_together(connection, rows)
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             # Two threads that both compile it come to the same.
@@ -64,6 +67,14 @@ class Prepared:
                 return int(cursor.rowcount)
             finally:
                 cursor.close()
+
+    def _run_together(self, connection: Connection, rows: Sequence[Row]) -> int:
+        done = connection.execute(
+            self._statement,
+            [dict(row) for row in rows],
+            execution_options={"preserve_rowcount": True},
+        )
+        return int(done.rowcount)
 
 
 class _Compiled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from jupyter_collab_ai.ids import new_id
@@ -93,3 +93,18 @@ async def test_a_statement_that_the_database_does_not_take_fails(database: Datab
         await database.write(
             lambda tx: tx.run(INSERT, [_row("no such document", 1), {**_row("x", 2), "seq": None}])
         )
+
+
+async def test_several_rows_go_to_a_server_together(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("it is no server")
+
+    def write(tx: Tx) -> str:
+        document = _document(tx)
+        backend = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        assert tx.run(INSERT, [_row(document, number) for number in range(1, 51)]) == 50
+        last = text("SELECT query FROM pg_stat_activity WHERE pid = :pid")
+        return database.read_now(lambda own: own.execute(last, {"pid": backend}).scalar_one())
+
+    # Each that went alone would cost the time to the server and back.
+    assert (await database.write(write)).count("'client'") > 1
