@@ -180,14 +180,13 @@ class Database:
         Raises:
             DatabaseUnavailable: The database can't be reached.
         """
-        if self._writer is None:
-            result, changes = await self._run(lambda: self._write(function, lock))
-        else:
-            writer = self._writer
-            result, changes = await self._finish(
-                lambda: writer.submit(lambda connection: self._act(connection, function, None))
-            )
-        self.changes.publish(changes)
+
+        def begin() -> Future[tuple[T, list[Change]]]:
+            if self._writer is None:
+                return self._executor.submit(self._write, function, lock)
+            return self._writer.submit(lambda connection: self._act(connection, function, None))
+
+        result, _ = await self._finish(begin, lambda done: self.changes.publish(done[1]))
         return result
 
     def read_now(self, function: Callable[[Tx], T]) -> T:
@@ -283,13 +282,21 @@ class Database:
     async def _run(self, function: Callable[[], T]) -> T:
         return await self._finish(lambda: self._executor.submit(function))
 
-    async def _finish(self, begin: Callable[[], Future[T]]) -> T:
+    async def _finish(
+        self, begin: Callable[[], Future[T]], then: Callable[[T], None] | None = None
+    ) -> T:
+        """Wait for what is begun.
+
+        Args:
+            begin: Begins it.
+            then: Called with its result on the event loop, whether or not anybody still waits.
+        """
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[T] = loop.create_future()
 
         def tell(done: Future[T]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
-                loop.call_soon_threadsafe(_pass_on, done, waiting)
+                loop.call_soon_threadsafe(_pass_on, done, waiting, then)
 
         try:
             begun = begin()
@@ -302,11 +309,13 @@ class Database:
             return await waiting
 
 
-def _pass_on(done: Future[T], waiting: asyncio.Future[T]) -> None:
+def _pass_on(done: Future[T], waiting: asyncio.Future[T], then: Callable[[T], None] | None) -> None:
     """Give what came of it to who waits for it, if anybody still does."""
+    error = done.exception()
+    if error is None and then is not None:
+        then(done.result())
     if waiting.done():
         return
-    error = done.exception()
     if error is None:
         waiting.set_result(done.result())
     else:

@@ -117,6 +117,25 @@ async def test_a_change_is_heard_here_and_by_another_server(database, database_u
         await other.close()
 
 
+async def test_a_change_is_heard_here_though_nobody_waits_for_it_any_more(database):
+    heard = asyncio.Event()
+    database.changes.subscribe("user", lambda key: key == "u1" and heard.set())
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(tx):
+        begun.set()
+        assert go_on.wait(10)
+        tx.notify("user", "u1")
+
+    writing = asyncio.create_task(database.write(write))
+    assert await asyncio.to_thread(begun.wait, 10)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    go_on.set()
+    await asyncio.wait_for(heard.wait(), 10)
+
+
 async def test_a_listener_that_fails_does_not_keep_others_from_hearing(database):
     def broken(key):
         raise RuntimeError
