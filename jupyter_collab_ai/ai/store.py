@@ -9,7 +9,19 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, desc, insert, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    delete,
+    desc,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from jupyter_collab_ai.ai.model import Usage
 from jupyter_collab_ai.clock import rfc3339, utcnow
@@ -338,9 +350,10 @@ def last_review(
         select(operations.c.id, operations.c.finished_at)
         .where(
             operations.c.document_id == document_id,
-            operations.c.session_id == session_id,
+            # By these SQLite could go as well, and so through nearly all operations there are.
+            func.coalesce(operations.c.session_id, "") == session_id,
             operations.c.kind == Kind.DEBUGGER.value,
-            operations.c.state == State.DONE.value,
+            func.coalesce(operations.c.state, "") == State.DONE.value,
         )
         .order_by(desc(operations.c.finished_at), desc(operations.c.id))
         .limit(1)

@@ -8,14 +8,21 @@ from typing import Any
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from sqlalchemy import insert
 
+from jupyter_collab_ai.ai import store
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.following import MOST_KEPT, current_findings, follow_findings
 from jupyter_collab_ai.ai.locations import Location, Position
 from jupyter_collab_ai.ai.model import ModelSettings
 from jupyter_collab_ai.ai.retention import Keeping
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
+from jupyter_collab_ai.ai.store import Kind, State
+from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import InvalidRequest, NotFound
+from jupyter_collab_ai.ids import DocumentId, SessionId
+from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.storage.tables import operations
 from tests.ai.house import FILE, AiHouse
 from tests.rooms.engine import SESSION, person
 from tests.rooms.test_shared import _editor
@@ -87,6 +94,29 @@ async def test_every_member_sees_what_somebody_found(no_model: AiHouse) -> None:
         }
     with pytest.raises(NotFound):
         await found(no_model, name="dora")
+
+
+async def test_operations_on_other_documents_are_not_looked_through(database: Database) -> None:
+    if not database.is_sqlite:
+        pytest.skip("it is SQLite that knows nothing of how often a value occurs")
+    many = 2000
+    row = {"session_id": "s", "path": FILE, "user_id": "u", "request": {}, "created_at": utcnow()}
+    row |= {"kind": Kind.DEBUGGER.value, "state": State.DONE.value, "finished_at": utcnow()}
+    rows = [{**row, "id": f"o{number}", "document_id": f"d{number}"} for number in range(many)]
+    await database.write(lambda tx: tx.execute(insert(operations), rows))
+
+    def steps(tx: Tx) -> int:
+        driver = tx._connection.connection.dbapi_connection
+        assert driver is not None
+        counted: list[None] = []
+        driver.set_progress_handler(lambda: counted.append(None), 1)
+        try:
+            assert store.last_review(tx, SessionId("s"), DocumentId("d7"), None) == "o7"
+        finally:
+            driver.set_progress_handler(None, 1)
+        return len(counted)
+
+    assert await database.read(steps) < many
 
 
 async def test_nobody_has_looked_yet(no_model: AiHouse) -> None:
