@@ -43,6 +43,8 @@ SUBPROTOCOL = "collab-ai"
 MAX_MESSAGE = 16 * 1024 * 1024
 #: Bytes that may wait for a slow client before it is let go.
 MAX_BACKLOG = 16 * 1024 * 1024
+#: Messages that are taken from a connection before everything else has its turn.
+AT_ONCE = 100
 #: Seconds between two pings.
 PING_INTERVAL = 30.0
 
@@ -184,6 +186,8 @@ class Socket(WebSocketHandler, JupyterHandler):
         self.connection: Connection | None = None
         self.room: LiveRoom | None = None
         self._over = False
+        #: Messages that came.
+        self._messages = 0
         self._cleanup = contextlib.ExitStack()
 
     # ------------------------------------------------------------ Tornado's questions
@@ -296,6 +300,14 @@ class Socket(WebSocketHandler, JupyterHandler):
             What the next message has to wait for; nearly always nothing. (To be a coroutine
             would cost each message a task and two turns of the event loop.)
         """
+        self._messages += 1
+        waiting = self._take_in(message)
+        if waiting is None and self._messages % AT_ONCE == 0:
+            # Not every Tornado does so by itself while there is more to be read.
+            return asyncio.sleep(0)
+        return waiting
+
+    def _take_in(self, message: str | bytes) -> Awaitable[None] | None:
         if self.connection is None or self.connection.ended:
             return None
         if isinstance(message, str):

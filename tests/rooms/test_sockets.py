@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Frame
-from jupyter_collab_ai.rooms.sockets import Outbox
+from jupyter_collab_ai.rooms.sockets import AT_ONCE, Outbox, Socket
 from jupyter_collab_ai.rooms.upstream import check
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.storage.database import Database
@@ -121,6 +122,27 @@ async def test_a_refused_handshake_is_closed_before_anything_is_built_or_sent(
     assert client.frames == []
     assert server.rooms.all() == ()
     assert await server.rooms.documents.by_path(path) is None
+
+
+async def test_who_sends_without_end_leaves_others_their_turn(
+    server: Server, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eve = await server.ws("eve", "a.py")
+    turn, turns = 0, Counter[int]()
+    take = Socket.on_message
+
+    def counted(self: Socket, message: str | bytes) -> Any:
+        turns[turn] += 1
+        return take(self, message)
+
+    monkeypatch.setattr(Socket, "on_message", counted)
+    nothing = bytes([0x82, 0x81]) + bytes(4) + b"\x03"
+    eve.socket.protocol.stream.write(10 * AT_ONCE * nothing)
+    async with asyncio.timeout(10):
+        while turns.total() < 10 * AT_ONCE:
+            turn += 1
+            await asyncio.sleep(0)
+    assert max(turns.values()) <= AT_ONCE
 
 
 async def test_the_subprotocol_is_selected_and_the_token_is_not(server: Server, root: Path) -> None:
