@@ -155,6 +155,14 @@ def test_what_functions_give(source, arguments, wanted):
         "def f():\n    a = []\n    a.append(a)\n    return a == [a]",
         "def f():\n    return math.factorial(10 ** 6)",
         "class A: pass\n\ndef f():\n    return A()",
+        "def f():\n    return list(map(math.factorial, [10 ** 7]))",
+        "def f():\n    return math.prod([2 ** 3990 + 1] * 4900)",
+        "def f():\n    return round(7, -10 ** 8)",
+        "def f():\n    return list(map(round, [7], [-10 ** 8]))",
+        "def f():\n    return sum(b'x' * 300000000)",
+        "def f():\n    return sum(b'%0300000000d' % 1)",
+        "def f():\n    d = {}\n    for i in range(30):\n        d = {0: d, 1: d}\n    return f'{d}'",
+        "def f(a=1 / 0):\n    return 1",
     ],
 )
 def test_nothing_else_can_be_reached_and_nothing_gets_large(source):
@@ -176,3 +184,59 @@ def test_what_never_ends_and_what_fails():
     assert (wrong.value.kind, wrong.value.line) == ("IndexError", 3)
     with pytest.raises(Unknown):
         Reckoner({}, set(), time.monotonic(), {}).call("f", [])
+
+
+def test_what_is_given_back_is_not_large_either():
+    """Also where it was put together first, and filled afterwards."""
+    tree = ast.parse(
+        textwrap.dedent(
+            """
+            def f():
+                tops, ends = [], []
+                for i in range(4):
+                    end = []
+                    top = end
+                    for j in range(8):
+                        top = [top, top]
+                    tops.append(top)
+                    ends.append(end)
+                a, b, c, d = tops
+                x, y, z, w = ends
+                w.append(c)
+                z.append(b)
+                y.append(a)
+                return d
+            """
+        )
+    )
+    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    with pytest.raises(Unknown):
+        Reckoner(functions, {"math"}, time.monotonic() + 30).call("f", [])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\n".join(f"a{i} = {i}" for i in range(20_000)),
+        "".join(
+            f'def f{i}(x):\n    """f{i}(1) == 1{" " * 9900}2"""\n    return x\n' for i in range(9)
+        ),
+        "X = ["
+        + "1, " * 100_000
+        + "]\n"
+        + "".join(f'def f{i}(x):\n    """f{i}(1) == 2"""\n    return x\n' for i in range(40)),
+    ],
+    ids=["constants", "spaces", "a table"],
+)
+def test_no_text_takes_long(source):
+    module = Module(ast.parse(source))
+    started = time.process_time()
+    list(examples.examples(module))
+    assert time.process_time() - started < 3
+
+
+def test_what_can_not_be_written_out_is_no_example():
+    function = 'def f(x):\n    """f(1) == 2"""\n    return 1\n'
+    large = f"0x{'f' * 5000}"
+    assert found(f"{function}assert f({large}) == 1")
+    assert not found(f'def f(x):\n    """f({large}) == {large}"""\n    return 1\n')

@@ -7,13 +7,14 @@ import contextlib
 import copy
 import re
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from .model import Hit, Rule, check
 from .module import Module, inside
-from .reckoning import Endless, Reckoner, Unknown, Wrong
+from .reckoning import Endless, Reckoner, Unknown, Wrong, bounded
 
 #: Seconds for all examples of a text, and for looking for the line that is at fault.
 PATIENCE = 1.0
@@ -47,21 +48,26 @@ class Example:
 
 
 _CALL = r"(\w+\(.*\))[ \t]*"
-_PROMPT = re.compile(rf"^[ \t]*>>>[ \t]*{_CALL}\n[ \t]*(?!>>>)(\S.*?)[ \t]*$", re.MULTILINE)
+_PROMPT = re.compile(rf"^[ \t]*>>>[ \t]*{_CALL}\n[ \t]*(?!>>>)(\S.*)$", re.MULTILINE)
 _BEFORE = r"(?:>>>[ \t]*|[-*#][ \t]+|assert[ \t]+|[Ff]or |e\.g\. |[Ee]xamples?:[ \t]*)?"
 _INLINE = re.compile(
     rf"^[ \t]*{_BEFORE}{_CALL}"
-    r"(?:==>|==|=>|->|=|➞|→|returns?|should return)[ \t]*(\S.*?)[ \t]*$",
+    r"(?:==>|==|=>|->|=|➞|→|returns?|should return)[ \t]*(\S.*)$",
     re.MULTILINE,
 )
 #: How other languages write these.
 _OTHERS = {"true": "True", "false": "False", "null": "None"}
 
 
-def examples_in(module: Module, names: set[str]) -> list[Example]:
-    """Return the examples for some functions: from texts, and from assertions."""
+def examples_in(module: Module, names: set[str], ends: float) -> list[Example]:
+    """Return the examples for some functions: from texts, and from assertions.
+
+    Those that are not found by the time ``ends`` are left out.
+    """
     found: list[Example] = []
     for node in module.nodes:
+        if time.monotonic() > ends:
+            return found
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             text = node.value.value
             if isinstance(text, str) and len(text) < 10_000:
@@ -69,7 +75,11 @@ def examples_in(module: Module, names: set[str]) -> list[Example]:
                     for match in pattern.finditer(text):
                         found += _example(match.group(1), match.group(2), names)
     for call, wanted in _claims(module):
-        found += _example(ast.unparse(call), ast.unparse(wanted), names)
+        if time.monotonic() > ends:
+            break
+        # What is nested too deeply, or a number with too many digits, can't be written out.
+        with contextlib.suppress(ValueError, RecursionError):
+            found += _example(ast.unparse(call), ast.unparse(wanted), names)
     return found
 
 
@@ -94,10 +104,11 @@ def _example(call: str, wanted: str, names: set[str]) -> list[Example]:
         if node.func.id not in names or node.keywords:
             return []
         values = tuple(ast.literal_eval(arg) for arg in node.args)
-        wanted = wanted.rstrip(".;,")
-        wanted = _OTHERS.get(wanted, wanted)
-        return [Example(node.func.id, values, ast.literal_eval(wanted))]
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        wanted = wanted.rstrip().rstrip(".;,")
+        result = ast.literal_eval(_OTHERS.get(wanted, wanted))
+        bounded((values, result))
+        return [Example(node.func.id, values, result)]
+    except (Unknown, SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         return []
 
 
@@ -111,9 +122,11 @@ def examples(module: Module) -> Iterator[Hit]:
     }
     modules = {name for name, full in module.imports.items() if name == full == "math"}
     known = _Known(functions, frozenset(modules), _constants(module))
-    wanted = examples_in(module, set(functions))
     ends = time.monotonic() + PATIENCE
+    wanted = examples_in(module, set(functions), ends)
     for name, function in functions.items():
+        if time.monotonic() > ends:
+            return
         own = [one for one in wanted if one.name == name][:MOST_EXAMPLES]
         if not own:
             continue
@@ -161,17 +174,20 @@ class _Known:
 def _constants(module: Module) -> dict[str, Any]:
     """Return the values that stand at the top of a module and are never changed."""
     found: dict[str, Any] = {}
-    stores = [node.id for node in module.all(ast.Name) if not isinstance(node.ctx, ast.Load)]
+    names = module.all(ast.Name)
+    stores = Counter(node.id for node in names if not isinstance(node.ctx, ast.Load))
     for node in module.tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
-            if stores.count(name) == 1 and len(node.targets) == 1:
+            if stores[name] == 1 and len(node.targets) == 1:
                 with contextlib.suppress(ValueError, TypeError, MemoryError, RecursionError):
                     found[name] = ast.literal_eval(node.value)
     return found
 
 
 def _ask(known: _Known, example: Example, ends: float) -> Any:
+    if time.monotonic() > ends:
+        return Unknown()
     try:
         reckoner = Reckoner(known.functions, set(known.modules), ends, known.constants)
         return reckoner.call(example.name, [copy.deepcopy(one) for one in example.arguments])

@@ -22,6 +22,8 @@ MOST_STEPS = 20_000
 MOST_DEPTH = 40
 MOST_ITEMS = 5_000
 MOST_BITS = 4_000
+MOST_DIGITS = 400
+MOST_FACTORIAL = 300
 
 
 class Unknown(Exception):
@@ -89,10 +91,35 @@ _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
 _BUILTINS: dict[str, Any] = {
     one.__name__: one
     for one in (
-        *(len, sum, min, max, abs, sorted, any, all, ord, chr, round, bin, divmod, isinstance),
+        *(len, sum, min, max, abs, sorted, any, all, ord, chr, bin, divmod, isinstance),
         *(int, float, str, bool, list, tuple, set, dict, range, frozenset, hex, oct, repr),
     )
 }
+
+
+def _round(number: Any, digits: Any = None) -> Any:
+    # Ten to the power of that many digits is worked out in one go.
+    if isinstance(digits, int) and abs(digits) > MOST_DIGITS:
+        raise Unknown
+    return round(number, digits)
+
+
+def _factorial(number: Any) -> Any:
+    if isinstance(number, int) and number > MOST_FACTORIAL:
+        raise Unknown
+    return math.factorial(number)
+
+
+def _prod(items: Iterable[Any], *, start: Any = 1) -> Any:
+    for one in items:
+        if not isinstance(one, int | float) or not isinstance(start, int | float):
+            raise Unknown
+        start = bounded(start * one)
+    return start
+
+
+#: Stand for functions of the same names that take long for some numbers, wherever these come from.
+_CAREFUL: dict[str, Callable[..., Any]] = {"factorial": _factorial, "prod": _prod}
 _LAZY: dict[str, Callable[..., Any]] = {
     "reversed": lambda items: list(reversed(items)),
     "enumerate": lambda items, start=0: list(enumerate(items, start)),
@@ -102,6 +129,7 @@ _LAZY: dict[str, Callable[..., Any]] = {
         one for one in items if (function(one) if function is not None else one)
     ],
     "print": lambda *_: None,
+    "round": _round,
 }
 _MATH = words("sqrt floor ceil gcd pi log log2 log10 factorial prod fabs isqrt inf pow")
 _METHODS: dict[type, frozenset[str]] = {
@@ -144,8 +172,12 @@ class Reckoner:
         #: What the function that is worked out has yielded: a generator gives all at once here.
         self._yielded: list[Any] = []
         self._top: _Names = copy.deepcopy(constants or {})
-        for name, function in functions.items():
-            self._top[name] = self._closure(function, self._top)
+        try:
+            for name, function in functions.items():
+                self._top[name] = self._closure(function, self._top)
+        except Exception:
+            # What stands as a default can't be told, or is an error of the program's.
+            raise Unknown from None
 
     def call(self, name: str, arguments: list[Any]) -> Any:
         """Return what a function gives.
@@ -159,7 +191,8 @@ class Reckoner:
         if name not in self._top:
             raise Unknown
         try:
-            return self._top[name](*arguments)
+            # What was changed after it was put into something else may be any size by now.
+            return bounded(self._top[name](*arguments))
         except (Unknown, Wrong, Endless):
             raise
         except (RecursionError, MemoryError, OverflowError):
@@ -211,7 +244,11 @@ class Reckoner:
         self.line = getattr(node, "lineno", self.line)
         if self._steps > MOST_STEPS:
             raise Endless
-        if self._steps % 256 == 0 and time.monotonic() > self._ends:
+        if self._steps % 256 == 0:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        if time.monotonic() > self._ends:
             raise Unknown
 
     def _statement(self, node: ast.stmt, names: _Names) -> None:
@@ -283,7 +320,7 @@ class Reckoner:
         old, value = self._value(load, names), self._value(node.value, names)
         if isinstance(old, list) and isinstance(node.op, ast.Add):
             old.extend(value)
-            _bounded(old)
+            bounded(old)
             return
         self._bind(target, self._binary(node.op, old, value), names)
 
@@ -316,7 +353,7 @@ class Reckoner:
             if isinstance(items, int | float | bool) or items is None:
                 raise TypeError
             items = list(items)
-        return _bounded(items)  # type: ignore[no-any-return]
+        return bounded(items)  # type: ignore[no-any-return]
 
     def _bind(self, target: ast.expr, value: Any, names: _Names) -> None:
         match target:
@@ -342,7 +379,7 @@ class Reckoner:
                 if not isinstance(owner, list | dict):
                     raise TypeError
                 owner[self._value(target.slice, names)] = value
-                _bounded(owner)
+                bounded(owner)
             case _:
                 raise Unknown
 
@@ -381,19 +418,22 @@ class Reckoner:
                 ends = (node.lower, node.upper, node.step)
                 return slice(*(None if end is None else self._value(end, names) for end in ends))
             case ast.List():
-                return _bounded([self._value(one, names) for one in node.elts])
+                return bounded([self._value(one, names) for one in node.elts])
             case ast.Tuple():
-                return _bounded(tuple(self._value(one, names) for one in node.elts))
+                return bounded(tuple(self._value(one, names) for one in node.elts))
             case ast.Set():
-                return {self._value(one, names) for one in node.elts}
+                return bounded({self._value(one, names) for one in node.elts})
             case ast.Dict():
                 if None in node.keys:
                     raise Unknown
-                return {
-                    self._value(key, names): self._value(value, names)
-                    for key, value in zip(node.keys, node.values, strict=True)
-                    if key is not None
-                }
+                pairs = zip(node.keys, node.values, strict=True)
+                return bounded(
+                    {
+                        self._value(key, names): self._value(value, names)
+                        for key, value in pairs
+                        if key is not None
+                    }
+                )
             case ast.ListComp() | ast.GeneratorExp():
                 return self._gathered(node.generators, node.elt, names)
             case ast.SetComp():
@@ -405,14 +445,14 @@ class Reckoner:
                 return self._closure(node, names)
             case ast.Yield():
                 self._yielded.append(None if node.value is None else self._value(node.value, names))
-                return _bounded(self._yielded) and None
+                return bounded(self._yielded) and None
             case ast.YieldFrom():
                 self._yielded.extend(self._items(node.value, names))
-                return _bounded(self._yielded) and None
+                return bounded(self._yielded) and None
             case ast.JoinedStr():
-                return _bounded("".join(str(self._value(one, names)) for one in node.values))
+                return bounded("".join(str(self._value(one, names)) for one in node.values))
             case ast.FormattedValue() if node.format_spec is None and node.conversion == -1:
-                return str(self._value(node.value, names))
+                return str(bounded(self._value(node.value, names)))
             case ast.Call():
                 return self._call(node, names)
             case ast.Attribute():
@@ -434,7 +474,7 @@ class Reckoner:
     def _attribute(self, node: ast.Attribute, names: _Names) -> Any:
         if isinstance(node.value, ast.Name) and node.value.id == "math":
             if "math" in self._modules and "math" not in names and node.attr in _MATH:
-                return getattr(math, node.attr)
+                return _CAREFUL.get(node.attr) or getattr(math, node.attr)
         raise Unknown
 
     def _compare(self, node: ast.Compare, names: _Names) -> Any:
@@ -442,7 +482,7 @@ class Reckoner:
         result: Any = True
         for op, other in zip(node.ops, node.comparators, strict=True):
             right = self._value(other, names)
-            _bounded([left, right])
+            bounded([left, right])
             result = _COMPARE[type(op)](left, right)
             if not result:
                 break
@@ -457,7 +497,7 @@ class Reckoner:
         def go(index: int, inner: _Names) -> None:
             if index == len(parts):
                 found.append(self._value(element, inner))
-                _bounded(found)
+                bounded(found)
                 return
             part = parts[index]
             for item in self._items(part.iter, inner):
@@ -484,24 +524,24 @@ class Reckoner:
         if isinstance(node.func, ast.Attribute) and not (
             isinstance(node.func.value, ast.Name) and node.func.value.id == "math"
         ):
-            owner = _bounded(self._value(node.func.value, names))
+            owner = bounded(self._value(node.func.value, names))
             known = _METHODS.get(type(owner))
             if known is None or node.func.attr not in known:
                 raise Unknown
             function = getattr(owner, node.func.attr)
         else:
             function = self._value(node.func, names)
-        for value in given:
-            _bounded(value)
-        if not callable(function) or (function is math.factorial and given[0] > 300):
+        for value in (*given, *named.values()):
+            bounded(value)
+        if not callable(function):
             raise Unknown
-        if function is math.pow or function is math.prod:
-            _bounded(given)
+        # One call may take as long as thousands of steps.
+        self._hurry()
         result = function(*given, **named)
         self.line = node.lineno
         if isinstance(result, type({}.keys()) | type({}.values()) | type({}.items())):
             return list(result)
-        return _bounded(result)
+        return bounded(result)
 
     def _binary(self, op: ast.operator, left: Any, right: Any) -> Any:
         if isinstance(op, ast.Pow | ast.LShift) and isinstance(right, int | float):
@@ -509,12 +549,12 @@ class Reckoner:
                 raise Unknown
         if isinstance(op, ast.Mult):
             for one, other in ((left, right), (right, left)):
-                if isinstance(one, str | list | tuple) and isinstance(other, int):
+                if isinstance(one, str | bytes | list | tuple) and isinstance(other, int):
                     if len(one) * max(other, 0) > MOST_ITEMS:
                         raise Unknown
-        if isinstance(op, ast.Mod) and isinstance(left, str):
+        if isinstance(op, ast.Mod) and isinstance(left, str | bytes):
             raise Unknown
-        return _bounded(_BINARY[type(op)](left, right))
+        return bounded(_BINARY[type(op)](left, right))
 
 
 def _only_types(node: ast.Import | ast.ImportFrom) -> bool:
@@ -541,16 +581,15 @@ class _Scope(_Names):
         return super().__contains__(name) or name in self._around
 
 
-def _bounded(value: Any) -> Any:
+def bounded(value: Any) -> Any:
     """Return a value, if it is not too large to go on with, with all that is in it."""
-    if isinstance(value, int):
-        if value.bit_length() > MOST_BITS:
-            raise Unknown
-        return value
     count, todo = 0, [value]
     while todo:
         one = todo.pop()
-        if isinstance(one, str | range):
+        if isinstance(one, int):
+            if one.bit_length() > MOST_BITS:
+                raise Unknown
+        elif isinstance(one, str | bytes | range):
             count += len(one)
         elif isinstance(one, list | tuple | set | frozenset):
             count += len(one) + 1
