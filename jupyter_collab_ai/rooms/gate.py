@@ -239,11 +239,27 @@ class LogState:
         """Take note of all that a transaction has deleted in the document."""
         self._extend(self.deleted, deletions)
 
+    def is_open_to(self, client: int, account: UserId | None) -> bool:
+        """Tell whether an id can become an account's that has written under it elsewhere.
+
+        Nobody has it, or somebody else tried to write under it here, was refused, and never wrote
+        anything: whoever may only look could keep any id from those who use it in a fork.
+        """
+        if client not in self.owners:
+            return True
+        tried = client in self.barred and not self.clock(client)
+        return tried and self.owners[client] != account
+
     def learn(self, owners: Mapping[int, UserId | None]) -> None:
-        """Take note of whose ids are that nobody has here yet; to be called before they come."""
+        """Take note of whose ids are that are open to them; to be called before they come."""
         for client, account in owners.items():
-            if client not in self.owners:
-                self._set(self.owners, client, account)
+            if not self.is_open_to(client, account):
+                continue
+            if client in self.barred:
+                loser = self.owners.get(client)
+                self._set(self.barred_of, loser, self.barred_of.get(loser, 0) - 1)
+                self._drop(self.barred, client)
+            self._set(self.owners, client, account)
 
     def note_refusal(self, refusal: Refuse, account: UserId) -> None:
         """Take note of what was refused, so that it does not slip in later."""
@@ -286,6 +302,11 @@ class LogState:
             else:
                 self._undo.append(lambda: table.__delitem__(key))
         table[key] = value
+
+    def _drop(self, table: dict[Any, Any], key: object) -> None:
+        old = table.pop(key)
+        if self._undo is not None:
+            self._undo.append(lambda: table.__setitem__(key, old))
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,7 +529,12 @@ class Joined(Enum):
     MISFIT = "misfit"
 
 
-def judge_joined(update: Update, owners: Mapping[int, UserId | None], log: LogState) -> Joined:
+def judge_joined(
+    update: Update,
+    owners: Mapping[int, UserId | None],
+    log: LogState,
+    claims: Claims | None = None,
+) -> Joined:
     """Decide about an update of a document that was once a copy of this one, or is one.
 
     Whoever wrote in either passed its gate; what is left to ask is whether both agree on whose
@@ -519,18 +545,29 @@ def judge_joined(update: Update, owners: Mapping[int, UserId | None], log: LogSt
         update: The update.
         owners: Whose the ids are that have written in the other document.
         log: What is known here.
+        claims: By which ids those show themselves who may write here, and are about to.
     """
+    claims = claims or {}
     case = _Case(Standing(UserId(""), may_edit=True), log, {})
     fresh = case.fresh(update)
     lacking = log.deleted.missing(update.deletions)
     # Also where nothing of it is new: under the same numbers may be something else here.
     if any(
-        client in log.owners and log.owners[client] != account for client, account in owners.items()
+        not log.is_open_to(client, account) and log.owners[client] != account
+        for client, account in owners.items()
+    ):
+        return Joined.OTHERS
+    if any(
+        client not in log.owners and claims.get(client, owners.get(client)) != owners.get(client)
+        for client in fresh
     ):
         return Joined.OTHERS
     if not fresh and not lacking:
         return Joined.KNOWN
-    if any(case._reaches_bar(client, fresh) for client in fresh):
+    if any(
+        case._reaches_bar(client, fresh) and not log.is_open_to(client, owners.get(client))
+        for client in fresh
+    ):
         return Joined.BARRED
     plan = _plan(update, log)
     if (

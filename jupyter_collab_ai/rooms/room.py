@@ -702,7 +702,9 @@ class LiveRoom:
             LogMoved: Others have recorded something else; the document now has it.
         """
         update = await parse(item.data)
-        verdict = judge_joined(update, owners, self._state)
+        # What others hold already goes on to a fork, whoever is in it.
+        claims = self._claims_of_writers() if item.origin is Origin.MERGE else {}
+        verdict = judge_joined(update, owners, self._state, claims)
         if verdict is Joined.KNOWN:
             if item.fence is not None:
                 await self._record_nothing(item.fence)
@@ -710,11 +712,20 @@ class LiveRoom:
         if verdict is not Joined.FITS:
             raise NotJoined(verdict)
         mine = {
-            client: owners[client]
+            client: account
             for client in update.clients
-            if client not in self._state.owners and owners.get(client) is not None
+            if (account := owners.get(client)) is not None
+            and self._state.is_open_to(client, account)
         }
         await self._record_own(item.data, item.origin, item.user_id, item.fence, mine)
+
+    def _claims_of_writers(self) -> dict[int, UserId]:
+        writers = {one.principal.user_id for one in self.connections if one.right.may_write}
+        return {
+            client: account
+            for client, account in self.presence.claims().items()
+            if account in writers
+        }
 
     async def _take_catch_up(self, item: CatchUp) -> None:
         if item.seq is None or self.seq < item.seq:

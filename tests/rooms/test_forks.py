@@ -644,3 +644,78 @@ async def test_two_servers_follow_one_fork(studio: House, tmp_path: Path) -> Non
     finally:
         await other.rooms.close_all(within=5)
         await second.close()
+
+
+# ---------------------------------------------------------------- who is in the way
+
+
+async def test_a_viewer_can_not_keep_a_fork_from_being_merged(server: Server) -> None:
+    """Nor bar in the root the id under which somebody writes in the fork."""
+    root = await root_of(server)
+    fork = await Branch.make(server)
+    ada = await fork.open("ada")
+    await write(ada, "by ada\n")
+    forged: Doc[Any] = Doc(client_id=ada.doc.client_id)
+    eve = await server.ws("eve", "a.py", doc=forged)
+    eve.type("by eve\n")
+    await until(lambda: eve.of_type("refused"))
+    assert (await fork.end())[0] == 200
+    await until(lambda: "by ada" in str(root.text))
+    # It is ada's now, for good, and she goes on under it.
+    page = await server.lab("ada", server_room(server), "?ack=1", doc=ada.doc)
+    await write(page, "more\n")
+    await until(lambda: str(root.text) == "x = 1\nby ada\nmore\n")
+    assert not page.of_type("reset")
+
+
+async def test_a_viewer_can_not_keep_a_fork_from_following(server: Server) -> None:
+    fork = await Branch.make(server, synchronize=True)
+    ada = await fork.open("ada")
+    root = await root_of(server)
+    forged: Doc[Any] = Doc(client_id=root.doc.client_id)
+    eve = await fork.open("eve", forged)
+    eve.type("by eve\n")
+    await until(lambda: eve.of_type("refused"))
+    await write(root, "in the root\n")
+    await until(lambda: "in the root" in str(ada.text))
+
+
+async def test_a_merge_takes_nobodys_id_who_is_about_to_write(server: Server) -> None:
+    fork = await Branch.make(server)
+    bob = await root_of(server, "bob")
+    bob.send(protocol.awareness(encode_awareness([(bob.doc.client_id, 1, {"user": {}})])))
+    other = await root_of(server, "ada")
+    await until(lambda: other.awareness)
+    forged: Doc[Any] = Doc(client_id=bob.doc.client_id)
+    ada = await fork.open("ada", forged)
+    await write(ada, "as bob\n")
+    status, told = await fork.end()
+    assert (status, told["reason"]) == (409, "stale_document")
+    await write(bob, "by bob\n")
+    await until(lambda: "by bob" in str(other.text))
+
+
+@pytest.mark.parametrize("room", ["a%00b", "%00", "x" * 500, "%F0%9F%8D%B4", "%25"])
+async def test_a_room_that_can_not_be_is_none(server: Server, room: str) -> None:
+    assert (await server.call("ada", "DELETE", f"fork/{room}"))[0] in (400, 404)
+    assert await status_of(server, "ada", room) in (400, 404)
+
+
+async def test_a_fork_whose_root_can_not_be_opened_ends_all_the_same(
+    studio: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork = await side(studio).create(person("ada"), "a.py", synchronize=True)
+    asked = asyncio.Event()
+    acquire = studio.rooms.acquire_by_id
+
+    async def fail(document_id: Any) -> Any:
+        if document_id == fork.id:
+            return await acquire(document_id)
+        asked.set()
+        raise RuntimeError("the disk is on fire")
+
+    monkeypatch.setattr(studio.rooms, "acquire_by_id", fail)
+    client = await join(studio, "ada", fork.id)
+    await asyncio.wait_for(asked.wait(), 10)
+    await side(studio).delete(person("ada"), fork.id)
+    await until(lambda: client.closed)

@@ -863,6 +863,25 @@ def test_what_was_noted_can_be_taken_back(room, alice, eve):
     assert room.log.clock(100) == 3
 
 
+def test_an_id_goes_from_who_only_tried_it_to_who_wrote_under_it_elsewhere(room, eve):
+    verdict = judge(UPDATE, item(700, 0), eve.standing, room.log)
+    room.log.note_refusal(verdict, EVE)
+    before = (dict(room.log.owners), dict(room.log.barred), dict(room.log.barred_of))
+    assert before[0][700] == EVE
+    assert not room.log.is_open_to(700, EVE), "what was refused stays refused"
+    room.log.begin()
+    room.log.learn({700: ALICE})
+    assert room.log.owners[700] == ALICE
+    assert 700 not in room.log.barred
+    assert not room.log.barred_of[EVE]
+    room.log.rollback()
+    assert (room.log.owners, room.log.barred, room.log.barred_of) == before
+    # Under an id that was written under here it is another matter.
+    room.log.learn({700: ALICE})
+    room.log.absorb(parse_update(item(700, 0)), ALICE)
+    assert not room.log.is_open_to(700, EVE)
+
+
 def test_what_was_taken_back_may_come_in_another_place(room, alice):
     room.log.begin()
     for clock, parent in enumerate(("notes", "more")):
