@@ -84,6 +84,9 @@ class Branch:
             except (CollabError, HTTPError):
                 log.info("A fork does not follow its document, which can't be opened.")
                 return
+            except Exception:
+                log.exception("A fork does not follow its document, which can't be opened.")
+                return
             try:
                 await self._take_over(root)
             except StaleDocument:
