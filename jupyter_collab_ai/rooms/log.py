@@ -6,14 +6,14 @@ recovery and the file on disk are all made from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from pycrdt import Doc
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jupyter_collab_ai.clock import utcnow
@@ -26,6 +26,7 @@ from jupyter_collab_ai.storage.tables import (
     document_snapshots,
     document_updates,
     documents,
+    forks,
     refused_deletions,
 )
 
@@ -187,6 +188,17 @@ class UpdateLog:
         """Return what the gate has to know of a document beside its content."""
         return await self._database.read(lambda tx: read_known(tx, document_id))
 
+    async def elsewhere(
+        self, document_id: DocumentId, clients: Collection[int]
+    ) -> dict[int, UserId]:
+        """Return under which of some client ids somebody has written in a fork or its root.
+
+        Args:
+            document_id: The document; what was written in itself is not told.
+            clients: The ids.
+        """
+        return await self._database.read(lambda tx: read_elsewhere(tx, document_id, clients))
+
     async def append(
         self,
         document_id: DocumentId,
@@ -334,6 +346,27 @@ def read_known(tx: Tx, document_id: DocumentId) -> Known:
         [ClientRecord(row.client_id, row.user_id, row.barred_from) for row in clients],
         [RefusedDeletions(row.user_id, bytes(row.deletions)) for row in refused],
     )
+
+
+def read_elsewhere(tx: Tx, document_id: DocumentId, clients: Collection[int]) -> dict[int, UserId]:
+    """Do what :meth:`UpdateLog.elsewhere` does, in a transaction of the caller."""
+    mine = tx.execute(select(forks.c.root_id).where(forks.c.document_id == document_id))
+    root = mine.scalar_one_or_none() or document_id
+    table = document_clients
+    rows = tx.execute(
+        select(table.c.client_id, table.c.user_id).where(
+            or_(
+                table.c.document_id == root,
+                table.c.document_id.in_(select(forks.c.document_id).where(forks.c.root_id == root)),
+            ),
+            table.c.document_id != document_id,
+            table.c.client_id.in_(clients),
+            # Under one that is barred may have been nothing but attempts.
+            table.c.barred_from.is_(None),
+            table.c.user_id.is_not(None),
+        )
+    )
+    return {row.client_id: row.user_id for row in rows}
 
 
 def require_epoch(tx: Tx, document_id: DocumentId, epoch: str) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from jupyter_collab_ai.errors import DatabaseUnavailable
-from jupyter_collab_ai.ids import DocumentId
+from jupyter_collab_ai.ids import DocumentId, UserId
 from jupyter_collab_ai.rooms.log import Entry, Fence, Known, Recorded, UpdateLog
 from jupyter_collab_ai.web import metrics
 
@@ -64,6 +64,10 @@ class Recorder:
         """
         updates = await self.insist(lambda: self._log.after(self._document_id, self._epoch, seq))
         return updates, await self.insist(lambda: self._log.known(self._document_id))
+
+    async def elsewhere(self, clients: Collection[int]) -> dict[int, UserId]:
+        """Return whose ids are in other documents; see :meth:`UpdateLog.elsewhere`."""
+        return await self.insist(lambda: self._log.elsewhere(self._document_id, clients))
 
     async def insist(self, act: Callable[[], Awaitable[T]]) -> T:
         """Ask the database until it answers, and let people know while it does not."""

@@ -521,10 +521,19 @@ class LiveRoom:
         self._stale |= self._senders - self.connections
         await parse_large(frames)
         self._doubt_old_answers()
+        asked: set[int] = set()
+        elsewhere: dict[int, UserId] = {}
         while True:
             await self._refresh_rights()
             self._state.begin()
-            judged = self._judge(frames)
+            judged = self._judge(frames, elsewhere)
+            if unasked := judged.brought - asked:
+                asked |= unasked
+                found = await self._written_elsewhere(unasked, judged.records)
+                if found:
+                    elsewhere |= found
+                    self._state.rollback()
+                    continue
             if not judged.entries:
                 if not judged.records and not judged.refused:
                     self._state.commit()
@@ -547,6 +556,22 @@ class LiveRoom:
         self._senders = set()
         self._show(judged)
 
+    async def _written_elsewhere(
+        self, clients: Collection[int], records: Mapping[int, ClientRecord]
+    ) -> dict[int, UserId]:
+        """Return which ids that are new here are others' in a fork, or in its root.
+
+        A page may go from one to the other with the Yjs document that it has, in which there is
+        what others wrote: that becomes nobody else's here. Who shows themselves by an id has it.
+        """
+        found = await self._recorder.elsewhere(clients)
+        claims = self.presence.claims()
+        return {
+            client: account
+            for client, account in found.items()
+            if records[client].user_id not in (account, claims.get(client))
+        }
+
     def _doubt_old_answers(self) -> None:
         now = time.monotonic()
         if now < self._recheck_at:
@@ -555,10 +580,17 @@ class LiveRoom:
         asked = (one.checked_at for one in self.connections - self._stale)
         self._recheck_at = min(asked, default=now) + RECHECK
 
-    def _judge(self, frames: Sequence[SyncFrame]) -> Judged:
-        """Gate frames, in order; what is accepted counts for those after it."""
+    def _judge(self, frames: Sequence[SyncFrame], elsewhere: Mapping[int, UserId]) -> Judged:
+        """Gate frames, in order; what is accepted counts for those after it.
+
+        Args:
+            frames: What came in.
+            elsewhere: Whose ids are that are new here, and were written under in other documents.
+                Asked of what a page has from before only, not of what is typed just now.
+        """
         judged = Judged()
         claims = self.presence.claims()
+        of_pasts = {**claims, **elsewhere}
         out: set[Connection] = set()
         for frame in frames:
             connection = frame.connection
@@ -567,10 +599,12 @@ class LiveRoom:
             account = connection.principal.user_id
             standing = judged.standings.get(connection, connection.standing)
             kind, payload = frame.message.kind, frame.message.payload
+            past = kind is protocol.SyncKind.STEP2
+            known = of_pasts if past else claims
             if frame.parsed is None:
-                verdict = judge(kind, payload, standing, self._state, claims)
+                verdict = judge(kind, payload, standing, self._state, known)
             else:
-                verdict = judge_update(kind, frame.parsed, standing, self._state, claims)
+                verdict = judge_update(kind, frame.parsed, standing, self._state, known)
             judged.verdicts.append((frame, verdict))
             judged.standings[connection] = standing.after(kind, verdict)
             if isinstance(verdict, Accept):
@@ -578,6 +612,8 @@ class LiveRoom:
                 judged.entries.append(Entry(payload, Origin.CLIENT, account))
                 for client in verdict.binds:
                     judged.records[client] = ClientRecord(client, account)
+                if past:
+                    judged.brought |= verdict.binds
             elif isinstance(verdict, Refuse):
                 # Who tries again costs no second write, and no other server a second look.
                 fresh = self._state.refused_deletions.get(account, IdRanges()).missing(
@@ -593,6 +629,8 @@ class LiveRoom:
                     judged.records[client] = ClientRecord(
                         client, self._state.owners.get(client), self._state.barred[client]
                     )
+                if past:
+                    judged.brought |= verdict.bars.keys()
                 if fresh:
                     judged.refused.setdefault(account, IdRanges()).merge(fresh)
             elif isinstance(verdict, Reset | Malformed):

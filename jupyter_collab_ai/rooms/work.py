@@ -115,6 +115,8 @@ class Judged:
     verdicts: list[tuple[SyncFrame, Verdict]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     records: dict[int, ClientRecord] = field(default_factory=dict)
+    #: Those of the ids in ``records`` that came with what a page had from before.
+    brought: set[int] = field(default_factory=set)
     #: Deletions that were refused, by account.
     refused: dict[UserId, IdRanges] = field(default_factory=dict)
     #: How the connections stand afterwards.

@@ -719,3 +719,31 @@ async def test_a_fork_whose_root_can_not_be_opened_ends_all_the_same(
     await asyncio.wait_for(asked.wait(), 10)
     await side(studio).delete(person("ada"), fork.id)
     await until(lambda: client.closed)
+
+
+async def test_what_others_wrote_in_a_fork_is_nobodys_own_in_the_root(server: Server) -> None:
+    """Nor is the merge in the way of whoever went from the fork to the root."""
+    fork = await Branch.make(server)
+    ada, bob = await fork.open("ada"), await fork.open("bob")
+    await write(bob, "by bob\n")
+    await until(lambda: "by bob" in str(ada.text))
+    page = await server.ws("ada", "a.py", "&ack=1", doc=ada.doc)
+    await until(lambda: page.closed)
+    assert page.of_type("reset")
+    root = await root_of(server)
+    assert str(root.text) == "x = 1\n"
+    assert (await fork.end())[0] == 200
+    await until(lambda: str(root.text) == "x = 1\nby bob\n")
+
+
+async def test_a_viewer_who_comes_from_a_fork_takes_nobodys_id_along(server: Server) -> None:
+    fork = await Branch.make(server)
+    ada, eve = await fork.open("ada"), await fork.open("eve")
+    await write(ada, "by ada\n")
+    await until(lambda: "by ada" in str(eve.text))
+    page = await server.ws("eve", "a.py", "&ack=1", doc=eve.doc)
+    await until(lambda: page.closed)
+    assert page.of_type("reset")
+    page = await server.ws("ada", "a.py", "&ack=1", doc=ada.doc)
+    await write(page, "more\n")
+    assert str((await root_of(server)).text) == "x = 1\nby ada\nmore\n"
