@@ -191,11 +191,12 @@ def remove(tx: Tx, document_id: DocumentId) -> None:
 
 
 def path_of_fork(root: str, fork_id: DocumentId) -> str:
-    """Return as what the row of a fork stands: below a file, where no other can be.
+    """Return as what the row of a fork stands: below a file, with a name that no file can have.
 
-    It has no suffix, so that a rename never changes what it is.
+    (A folder may stand where the file was.) It has no suffix, so that a rename never changes what
+    it is.
     """
-    return f"{root}/{fork_id}"
+    return f"{root}//{fork_id}"
 
 
 def note_saved(tx: Tx, document_id: DocumentId, saved_hash: str | None, saved_seq: int) -> None:
@@ -223,7 +224,7 @@ def _at_or_below(path: str) -> Any:
 
 
 def _document(row: Row[Any]) -> Document:
-    path = row.path if row.root_id is None else row.path.rpartition("/")[0]
+    path = row.path if row.root_id is None else row.path.removesuffix(f"//{row.id}")
     return Document(
         id=DocumentId(row.id),
         path=path,

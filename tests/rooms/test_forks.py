@@ -747,3 +747,13 @@ async def test_a_viewer_who_comes_from_a_fork_takes_nobodys_id_along(server: Ser
     page = await server.ws("ada", "a.py", "&ack=1", doc=ada.doc)
     await write(page, "more\n")
     assert str((await root_of(server)).text) == "x = 1\nby ada\nmore\n"
+
+
+async def test_no_file_has_the_place_of_a_fork(server: Server, jp_root_dir: Path) -> None:
+    fork = await Branch.make(server)
+    (jp_root_dir / "a.py").unlink()
+    (jp_root_dir / "a.py").mkdir()
+    (jp_root_dir / "a.py" / fork.id).write_text("other\n")
+    other = await server.ws("ada", f"a.py/{fork.id}")
+    assert str(other.text) == "other\n"
+    assert await server.side_rooms.path_of(fork.id) == "a.py"
