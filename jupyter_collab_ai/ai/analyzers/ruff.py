@@ -17,7 +17,6 @@ from jupyter_collab_ai.ai.analyzers.python import in_python, one_line_end
 from jupyter_collab_ai.ai.analyzers.rules import (
     HINTS,
     IGNORED,
-    IN_NESTED_LOOPS,
     SELECTED,
     rule_for,
 )
@@ -90,8 +89,6 @@ class Ruff:
         ]
         if any(magic in part.source for part in parts for magic in _DEFINING_MAGICS):
             findings = [finding for finding in findings if finding.rule != _UNDEFINED]
-        if not self._hints:
-            findings = [finding for finding in findings if not _is_hint(finding, parts)]
         return _first_ones(findings)
 
     def _command(self, name: str, snapshot: DocumentSnapshot) -> list[str]:
@@ -123,31 +120,6 @@ def _first_ones(findings: list[Finding]) -> list[Finding]:
         if count[finding.rule] <= MOST_OF_A_RULE:
             kept.append(finding)
     return kept
-
-
-def _is_hint(finding: Finding, parts: list[Part]) -> bool:
-    """Tell whether a finding is about a loop that stands in no other one."""
-    if finding.rule not in IN_NESTED_LOOPS:
-        return False
-    part = next(one for one in parts if one.cell_id == finding.location.cell_id)
-    return _loops_around(part.source.split("\n"), finding.location.start.line) < 2
-
-
-def _loops_around(lines: list[str], number: int) -> int:
-    """Count the loops of the same function around a line, by how deep lines are indented."""
-    depth, count = _depth(lines[number - 1]), 0
-    for line in reversed(lines[: number - 1]):
-        if not line.strip() or line.lstrip().startswith("#") or _depth(line) >= depth:
-            continue
-        depth = _depth(line)
-        if line.lstrip().startswith(("def ", "async def ", "class ")):
-            break
-        count += line.lstrip().startswith(("for ", "async for ", "while "))
-    return count
-
-
-def _depth(line: str) -> int:
-    return len(line.expandtabs()) - len(line.expandtabs().lstrip())
 
 
 def _notebook(parts: list[Part]) -> str:

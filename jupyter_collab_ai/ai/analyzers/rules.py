@@ -21,16 +21,12 @@ SELECTED: tuple[str, ...] = (
     *("RUF030", "RUF032", "RUF033", "RUF034", "RUF040", "RUF048", "RUF060"),
     *("E721", "E722", "LOG", "INT", "YTT", "FAST003", "PIE794", "PIE796", "PIE800"),
     *("TRY203", "T100"),
-    *("PERF101", "PERF102", "PERF402", "C411", "C413", "C419", "RUF024"),
+    *("PERF101", "PERF102", "PERF401", "PERF402", "PERF403", "C411", "C413", "C419", "RUF024"),
     *("ASYNC21", "ASYNC22", "ASYNC23", "ASYNC24", "ASYNC25"),
-    # Told only where the loop stands in another one; see ``IN_NESTED_LOOPS``.
-    *("PERF401", "PERF403"),
     "S",
 )
 #: Prefixes of rules whose findings are right and save next to nothing: off unless asked for.
 HINTS: tuple[str, ...] = ("C4", "PERF", "PLC0206", "PLC0208", "PLR1714", "SIM118")
-#: What costs something only where it is done again and again. In a single loop these are hints.
-IN_NESTED_LOOPS = ("PERF401", "PERF403")
 #: Prefixes of rules that are off although a prefix above names them.
 IGNORED: tuple[str, ...] = (
     # assert is what tests are made of; the others tell what is imported, not what is done.
