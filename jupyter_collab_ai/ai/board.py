@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks for locks of servers that have died.
 SWEEP = 5.0
+#: Seconds that an operation waits at the most until people have been told of its lock.
+PATIENCE = 2.0
 
 
 class LockBoard:
@@ -175,6 +177,15 @@ class LockBoard:
                 self._look_later(lock_id)
             return
         self._look_later(key.partition(":")[2])
+
+    async def shown(self, lock_id: str) -> None:
+        """Wait until those who look on here have been told of a lock, or can't be.
+
+        What an operation tells afterwards, such as the text as it grows, means nothing before.
+        """
+        pending = self._pending.get(lock_id)
+        if pending is not None:
+            await asyncio.wait({pending}, timeout=PATIENCE)
 
     def _look_later(self, lock_id: str) -> None:
         before = self._pending.get(lock_id)

@@ -32,7 +32,7 @@ class Guard:
     async def hold(
         self, wanted: Wanted, document: LiveDocument, scope: Callable[[View], Scope]
     ) -> AsyncIterator[Held]:
-        """Hold a lease for the length of a block.
+        """Hold a lease for the length of a block, which begins when people see it.
 
         Args:
             wanted: What is asked for.
@@ -60,6 +60,7 @@ class Guard:
                 held = await stack.enter_async_context(self._leases.hold(wanted, locate))
             except LeaseTaken as taken:
                 raise await self._board.locked(taken.lease) from None
+            await self._board.shown(held.lease.id)
             yield held
 
 

@@ -327,3 +327,25 @@ async def test_a_replaced_notebook_keeps_ids_and_outputs(notebook: AiHouse) -> N
     first, _, last = ada.doc.get("cells", type=Array)
     assert first["outputs"].to_py()[0]["text"] in ("1", ["1"])
     assert last["execution_count"] == 7
+
+
+async def test_people_are_told_of_a_lock_before_the_model_is_asked(
+    house: AiHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page drops what it hears of a lock that it does not know: the first of a text was lost."""
+    house.write("a.py", BASE)
+    house.fake.reply(say.says(fenced(CODE)))
+    told = house.board._tell
+    asked: list[int] = []
+
+    async def slowly(lock_id: str) -> None:
+        for _ in range(100):
+            await house.database.read(lambda tx: tx.now())
+        asked.append(len(house.fake.seen))
+        await told(lock_id)
+
+    monkeypatch.setattr(house.board, "_tell", slowly)
+    await house.generate()
+    assert asked[0] == 0
+    heard = [type_ for type_, _ in house.events.published]
+    assert heard.index("lock") < heard.index("preview")

@@ -101,9 +101,13 @@ export class Locks {
       return; // The next connection reads them again.
     }
     if (!document.isDisposed && document.session === session) {
+      const before = this.of(document);
       this._set(
         document,
-        locks.map(lock => this._place(document, lock))
+        locks.map(lock => ({
+          ...this._place(document, lock),
+          preview: before.find(one => one.lock.id === lock.id)?.preview ?? ''
+        }))
       );
     }
   }
