@@ -12,7 +12,6 @@ import asyncio
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
+
+from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
 from examples.story.model import NAME, ModelServer
 from tests.support.server import LabServer
@@ -120,10 +121,16 @@ def timed(act: Callable[[], object]) -> float:
 
 def debugger(caller: Caller, session: str, file: Path, rounds: int) -> Figures:
     """Measure reports without a model."""
-    ruff = shutil.which("ruff")
-    if ruff is None:
-        raise RuntimeError("There is no ruff to compare with; install it.")
-    command = [ruff, "check", "--isolated", "--no-cache", "--select", "E9,F,B,S,PERF", str(file)]
+    # The one that the debugger runs.
+    command = [
+        find_ruff_bin(),
+        "check",
+        "--isolated",
+        "--no-cache",
+        "--select",
+        "E9,F,B,S,PERF",
+        str(file),
+    ]
     ours, bare = [], []
     for _ in range(rounds + 1):
         bare.append(timed(lambda: subprocess.run(command, capture_output=True, check=False)))
