@@ -29,20 +29,8 @@ from jupyter_collab_ai.rooms.timeline import read_recent, recent_spans
 from jupyter_collab_ai.storage.database import Database
 from jupyter_collab_ai.storage.tables import activity, document_updates, documents, forks
 from tests.rooms.engine import EDITOR, NOBODY, VIEWER, Client, House, person, until
-from tests.rooms.net import Locks, NamedUsers, NetClient, Server
-
-
-@pytest.fixture
-def jp_server_config() -> dict[str, Any]:
-    return {
-        "ServerApp": {
-            "jpserver_extensions": {"jupyter_server_fileid": True, "jupyter_server_ydoc": True},
-            "identity_provider_class": NamedUsers,
-            "allow_unauthenticated_access": False,
-            "disable_check_xsrf": True,
-        },
-        "BaseFileIdManager": {"db_path": ":memory:"},
-    }
+from tests.rooms.net import Locks, NetClient, Server
+from tests.rooms.test_sockets import jp_server_config  # noqa: F401  # a fixture
 
 
 @pytest.fixture

@@ -17,21 +17,9 @@ from jupyter_collab_ai.rooms import replaying
 from jupyter_collab_ai.rooms.log import Origin, Recorded
 from jupyter_collab_ai.storage.database import Database
 from tests.rooms.engine import EDITOR, NOBODY, VIEWER, person, until
-from tests.rooms.net import NamedUsers, NetClient, Server
+from tests.rooms.net import NetClient, Server
+from tests.rooms.test_sockets import jp_server_config  # noqa: F401  # a fixture
 from tests.support.node import Node
-
-
-@pytest.fixture
-def jp_server_config() -> dict[str, Any]:
-    return {
-        "ServerApp": {
-            "jpserver_extensions": {"jupyter_server_fileid": True, "jupyter_server_ydoc": True},
-            "identity_provider_class": NamedUsers,
-            "allow_unauthenticated_access": False,
-            "disable_check_xsrf": True,
-        },
-        "BaseFileIdManager": {"db_path": ":memory:"},
-    }
 
 
 @pytest.fixture
