@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import os
 import shutil
-import signal
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
+from jupyter_collab_ai.ai.starting import end, start
 
 #: Seconds that one run may take.
 TIME_LIMIT = 10.0
@@ -22,8 +21,6 @@ OUTPUT_LIMIT = 8 * 1024 * 1024
 #: Runs at the same time, on one server.
 AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
 
-#: Seconds that a killed process may take to be gone.
-_LAST_WORDS = 5.0
 _CHUNK = 64 * 1024
 
 
@@ -81,7 +78,7 @@ class Processes:
 
     async def _run(self, command: Sequence[str], stdin: bytes, folder: Path, name: str) -> Output:
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await start(
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -101,7 +98,7 @@ class Processes:
                 f"{name} took more than {self._time_limit:g} s; the text may be too long for it."
             ) from None
         finally:
-            await asyncio.shield(_kill(process))
+            await asyncio.shield(end(process))
         return Output(status, stdout)
 
     async def _drain(self, process: asyncio.subprocess.Process, name: str) -> bytes:
@@ -134,21 +131,3 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
         process.stdin.write(data)
         await process.stdin.drain()
         process.stdin.close()
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            if sys.platform == "win32":
-                process.kill()
-            else:
-                # Its children too: it was started as the leader of a group.
-                os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):
-        # asyncio counts a process as ended only once its pipes are, and a pipe that was full
-        # and is read by nobody never is. A grandchild may keep it open: then it is left.
-        async with asyncio.timeout(_LAST_WORDS):
-            if process.stdout is not None:
-                while await process.stdout.read(_CHUNK):
-                    pass
-            await process.wait()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_collab_ai.ai.execution import driver
+from jupyter_collab_ai.ai.starting import start
 
 #: Who code runs as where the server is root: the kernel counts no processes of root.
 NOBODY = 65533
@@ -152,7 +153,7 @@ async def run(bwrap: str, job: dict[str, Any], hidden: Iterable[Path], limits: L
     try:
         program = await asyncio.to_thread(Path(driver.__file__).read_text, "utf-8")
         inside = [sys.executable, "-I", "-B", "-X", "utf8", "-c", program, str(writing)]
-        process = await asyncio.create_subprocess_exec(
+        process = await start(
             *command(bwrap, inside, hidden, limits, root=os.geteuid() == 0),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
