@@ -10,8 +10,10 @@ from pathlib import Path
 
 from benchmarks.debugger.measure import Lines, Score, by_rule, score
 from benchmarks.debugger.sets import Case, read
-from benchmarks.debugger.tools import OURS, TOOLS, WITH_MODEL, Told, expected, with_model
+from benchmarks.debugger.tools import AT_ONCE, OURS, TOOLS, WITH_MODEL, Told, WithModel, expected
 from jupyter_collab_ai.ai.model import ModelSettings
+
+Tool = Callable[[list[str]], list[list[Told]]]
 
 _HEAD = (
     "set",
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kinds", action="store_true", help="a line for each kind of fault, too")
     parser.add_argument("--model", metavar="URL", help="ask a model behind this server, too")
     parser.add_argument("--model-name", help="which of its models; the first where none is named")
+    parser.add_argument(
+        "--at-once", type=int, default=AT_ONCE, help="texts that the model is asked about at once"
+    )
     parser.add_argument("--quick", action="store_true", help="ten cases of each set only")
     options = parser.parse_args(arguments)
     cases = [one for one in read(options.folder) if not options.sets or one.set in options.sets]
@@ -46,10 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cases:
         print(f"There is no set in {options.folder}; see benchmarks/README.md.", file=sys.stderr)
         return 1
-    tools = {tool: TOOLS[tool] for tool in options.tools}
+    tools: dict[str, Tool] = {tool: TOOLS[tool] for tool in options.tools}
+    asked = None
     if options.model:
         key = os.environ.get("OPENAI_API_KEY")
-        tools[WITH_MODEL] = with_model(ModelSettings(key, options.model, options.model_name))
+        model = ModelSettings(key, options.model, options.model_name)
+        tools[WITH_MODEL] = asked = WithModel(model, at_once=options.at_once)
     told = {tool: _ask(ask, cases) for tool, ask in tools.items()}
     print("| " + " | ".join(_HEAD) + " |")
     print("|" + " --- |" * len(_HEAD))
@@ -63,6 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_row(name, label, tool, total))
     if OURS in told:
         _examples(cases, told[OURS][0], kinds=options.kinds)
+    if asked is not None:
+        failed = asked.failures.total()
+        print(f"\nThe model was asked about {asked.asked} texts; of {failed} no review came.")
+        for sentence, times in asked.failures.most_common():
+            print(f"- {times} times: {sentence}")
     return 0
 
 
@@ -102,9 +114,7 @@ def _groups(cases: Sequence[Case], *, kinds: bool) -> dict[tuple[str, str], list
     return groups
 
 
-def _ask(
-    ask: Callable[[list[str]], list[list[Told]]], cases: list[Case]
-) -> tuple[list[list[Told]], list[list[Told]]]:
+def _ask(ask: Tool, cases: list[Case]) -> tuple[list[list[Told]], list[list[Told]]]:
     """Return what a tool says of all faulty texts, and of their twins."""
     faulty = ask([case.faulty for case in cases])
     with_twin = [case for case in cases if case.fixed is not None]

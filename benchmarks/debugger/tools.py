@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from jupyter_collab_ai.ai.debugger import Debugger, Focus
 from jupyter_collab_ai.ai.findings import Category, Finding
 from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
+from jupyter_collab_ai.errors import ModelFailed, ModelTimeout
 
 OURS, RUFF, BANDIT = "this, analyzers alone", "ruff", "bandit"
 WITH_MODEL = "this, with a model"
@@ -62,34 +64,59 @@ def ours(texts: list[str]) -> list[list[Told]]:
     return asyncio.run(ask())
 
 
-def with_model(settings: ModelSettings) -> Callable[[list[str]], list[list[Told]]]:
-    """Return a tool: the debugger with a model behind an OpenAI-compatible server."""
+class WithModel:
+    """The debugger with a model behind an OpenAI-compatible server."""
 
-    async def ask(texts: list[str]) -> list[list[Told]]:
-        model = Model(settings)
-        debugger = Debugger(Analyzers(extra=[]), model)
+    def __init__(self, settings: ModelSettings, *, at_once: int = AT_ONCE) -> None:
+        """Prepare to ask.
+
+        Args:
+            settings: Where the model is.
+            at_once: Texts that are looked at at the same time.
+        """
+        self._settings = settings
+        self._at_once = at_once
+        #: Texts that were looked at, and the sentences about those of which no review came.
+        self.asked = 0
+        self.failures: Counter[str] = Counter()
+
+    def __call__(self, texts: list[str]) -> list[list[Told]]:
+        """Return what is found in each text; where the model fails, what analyzers find."""
+        return asyncio.run(self._ask(texts))
+
+    async def _ask(self, texts: list[str]) -> list[list[Told]]:
+        model = Model(self._settings)
+        analyzers = Analyzers(extra=[])
+        debugger = Debugger(analyzers, model)
 
         async def one(text: str) -> list[Told]:
+            self.asked += 1
             snapshot = DocumentSnapshot.of_text("a.py", text)
-            report = await debugger.run(snapshot, Focus(), None, lambda *_: None)
+            try:
+                report = await debugger.run(snapshot, Focus(), None, lambda *_: None)
+            except (ModelFailed, ModelTimeout) as failed:
+                self.failures[failed.message] += 1
+                return _told((await analyzers.analyze(snapshot)).findings)
             return _told(report.findings)
 
         try:
-            return await _each(one, texts)
+            return await _each(one, texts, self._at_once)
         finally:
             await model.close()
 
-    return lambda texts: asyncio.run(ask(texts))
 
-
-async def _each(ask: Callable[[str], Awaitable[list[Told]]], texts: list[str]) -> list[list[Told]]:
-    free = asyncio.Semaphore(AT_ONCE)
+async def _each(
+    ask: Callable[[str], Awaitable[list[Told]]], texts: list[str], at_once: int = AT_ONCE
+) -> list[list[Told]]:
+    free = asyncio.Semaphore(at_once)
 
     async def one(text: str) -> list[Told]:
         async with free:
             return await ask(text)
 
-    return await asyncio.gather(*map(one, texts))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(text)) for text in texts]
+    return [task.result() for task in tasks]
 
 
 def _told(findings: Iterable[Finding]) -> list[Told]:
