@@ -54,10 +54,16 @@ def first_update(kind: Kind, content: Content, path: str, digest: str | None) ->
 @without_panics
 def content_of(kind: Kind, updates: list[bytes]) -> Content:
     """Return what a document of these updates holds."""
+    return content_in(kind, build(updates))
+
+
+@without_panics
+def content_in(kind: Kind, doc: Doc[Any]) -> Content:
+    """Return what a document holds."""
     if kind is not Kind.NOTEBOOK:
-        return model_of(kind, build(updates)).get()
+        return model_of(kind, doc).get()
     # Each time other ids for cells of one id would make each look at a document differ.
-    content = YNotebook(build(updates)).get(deduplicate=False)
+    content = YNotebook(doc).get(deduplicate=False)
     metadata = content["metadata"]
     for key, empty in _FILLED_IN.items():
         if metadata.get(key) == empty:

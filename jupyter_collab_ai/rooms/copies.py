@@ -32,7 +32,12 @@ def change_copy(
     state: bytes, client_id: int, change: Callable[[Doc[Any]], T]
 ) -> tuple[bytes | None, T]:
     """Make a change on a copy; return it as an update, None where nothing changed."""
-    doc = build([state], client_id)
+    return change_in(build([state], client_id), change)
+
+
+@without_panics
+def change_in(doc: Doc[Any], change: Callable[[Doc[Any]], T]) -> tuple[bytes | None, T]:
+    """Make a change; return it as an update, None where nothing changed."""
     updates: list[bytes] = []
     with watched(doc, lambda event: updates.append(event.update)), doc.transaction():
         result = change(doc)

@@ -12,17 +12,29 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, null, or_, select, update
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.ids import DocumentId, new_id
 from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.storage.driver import Prepared
 from jupyter_collab_ai.storage.tables import documents, forks, merged_files
 
 _WITH_ROOTS = select(documents, forks.c.root_id, forks.c.synchronize).outerjoin(
     forks, forks.c.document_id == documents.c.id
 )
+#: The statements of every save.
+_NOTE_SAVED = Prepared(
+    update(documents)
+    .where(documents.c.id == bindparam("of"))
+    .values(saved_hash=bindparam("hash"), saved_seq=bindparam("up_to"), saving_seq=null())
+)
+_FORGET_MERGED = Prepared(delete(merged_files).where(merged_files.c.document_id == bindparam("of")))
+_NOTE_SAVING = Prepared(
+    update(documents).where(documents.c.id == bindparam("of")).values(saving_seq=bindparam("up_to"))
+)
+
 #: The change topic of documents; its key is the id of the document.
 TOPIC = "document"
 
@@ -201,17 +213,13 @@ def path_of_fork(root: str, fork_id: DocumentId) -> str:
 
 def note_saved(tx: Tx, document_id: DocumentId, saved_hash: str | None, saved_seq: int) -> None:
     """Remember what the file holds, and up to which update that is the document."""
-    tx.execute(
-        update(documents)
-        .where(documents.c.id == document_id)
-        .values(saved_hash=saved_hash, saved_seq=saved_seq, saving_seq=None)
-    )
-    tx.execute(delete(merged_files).where(merged_files.c.document_id == document_id))
+    tx.run(_NOTE_SAVED, {"of": document_id, "hash": saved_hash, "up_to": saved_seq})
+    tx.run(_FORGET_MERGED, {"of": document_id})
 
 
 def note_saving(tx: Tx, document_id: DocumentId, seq: int) -> None:
     """Remember that the file is about to be written."""
-    tx.execute(update(documents).where(documents.c.id == document_id).values(saving_seq=seq))
+    tx.run(_NOTE_SAVING, {"of": document_id, "up_to": seq})
 
 
 def _at_or_below(path: str) -> Any:

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,6 +99,16 @@ class Files:
         if model.get("type") == "directory":
             raise NotFound(_FOLDER)
         return _stamp(model)
+
+    async def stamps(self, paths: Sequence[str]) -> list[Stamp | None]:
+        """Look at files as :meth:`stat` does, all in one go.
+
+        Returns:
+            None for those that are not there, and for those of which only the contents manager
+            can tell.
+        """
+        manager = self._manager()
+        return await asyncio.to_thread(lambda: [_stamp_or_none(manager, path) for path in paths])
 
     async def require_fit(self, path: str, *, grown: bool) -> None:
         """Make sure that a file is not too large.
@@ -195,7 +205,7 @@ class Files:
 
     async def write_local(
         self, local: LocalFile, state: bytes, newline: str, replaces: str | None, client_id: int
-    ) -> tuple[Written, bytes | None]:
+    ) -> tuple[Written, bytes]:
         """Write a document to its file, in a worker thread or in another process.
 
         Args:
@@ -203,10 +213,10 @@ class Files:
             state: The document, as one update.
             newline: What its lines end with.
             replaces: The hash of the file as it is now.
-            client_id: Under which a large document is marked as saved.
+            client_id: Under which the document is marked as saved.
 
         Returns:
-            What the file then was, and the update that marks a large document as saved; it is
+            What the file then was, and the update that marks the document as saved; it is
             empty where nothing is to be marked.
 
         Raises:
@@ -220,7 +230,7 @@ class Files:
             newline=newline,
             replaces=replaces,
             signing=local.signing,
-            client_id=client_id if local.large else None,
+            client_id=client_id,
         )
         saved = await self.heavy.run_if(local.large, local_files.save, order)
         await self._take_turn()
@@ -302,6 +312,16 @@ def _expected_hash(kind: Kind, content: Content) -> str:
         text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
         text = text if text.endswith("\n") else f"{text}\n"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _stamp_or_none(manager: Any, path: str) -> Stamp | None:
+    place = local_files.place_of(manager, path)
+    if place is None:
+        return None
+    try:
+        return _stamp_of_place(place)
+    except NotFound:
+        return None
 
 
 def _stamp_of_place(place: Path) -> Stamp:

@@ -105,10 +105,29 @@ class LastKnown:
         Raises:
             DatabaseUnavailable: It is known here, and noted by the next :meth:`settle`.
         """
+        self.has_saved(digest, seq)
+        await self.settle()
+
+    def has_saved(self, digest: str | None, seq: int) -> Fence:
+        """Know that the file holds the document as it was at ``seq``.
+
+        Returns:
+            What notes it, in a transaction that records something else; :meth:`has_noted` has to
+            follow that, or :meth:`settle`.
+        """
         self._saved_hash, self.saved_seq = digest, seq
         self._saving_seq = self._merged = None
         self._unnoted = True
-        await self.settle()
+        return lambda tx: note_saved(tx, self._id, digest, seq)
+
+    def has_noted(self) -> None:
+        """Know that what :meth:`has_saved` returned was done, and is committed."""
+        self._unnoted = False
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether the database knows all that is known here."""
+        return not self._unnoted
 
     async def settle(self) -> None:
         """Note what could not be noted before.

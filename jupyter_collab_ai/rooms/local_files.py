@@ -33,8 +33,8 @@ from nbformat.sign import NotebookNotary, SQLiteSignatureStore
 from pycrdt import Doc, Map
 from tornado.web import HTTPError
 
-from jupyter_collab_ai.rooms.content import Content, content_of, has_doubled_ids
-from jupyter_collab_ai.rooms.copies import change_copy
+from jupyter_collab_ai.rooms.content import Content, build, content_in, has_doubled_ids
+from jupyter_collab_ai.rooms.copies import change_in
 from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.helper_process import require_server
 from jupyter_collab_ai.rooms.whole_files import replaces, replacing
@@ -103,8 +103,8 @@ class Save:
     #: The hash of the file that is to be replaced; None where it does not matter.
     replaces: str | None
     signing: Signing | None
-    #: The Yjs client id under which the document is marked as saved; None where it is not.
-    client_id: int | None
+    #: The Yjs client id under which the document is marked as saved.
+    client_id: int
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,8 @@ class Saved:
 
     digest: str
     modified_ns: int
-    #: The update that marks the document as saved; empty where it is marked so already, None
-    #: where that was not asked for.
-    mark: bytes | None
+    #: The update that marks the document as saved; empty where it is marked so already.
+    mark: bytes
 
 
 class LocalFile:
@@ -237,7 +236,8 @@ def save(order: Save) -> Saved:
         DoubledIds: Nothing was written.
         OSError: It could not be written; the file is as it was.
     """
-    content = content_of(order.kind, [order.state])
+    doc = build([order.state], order.client_id)
+    content = content_in(order.kind, doc)
     if has_doubled_ids(order.kind, content):
         raise DoubledIds
     data = _encoded(order, content)
@@ -252,9 +252,7 @@ def save(order: Save) -> Saved:
         require_server()
         if order.replaces is not None and _digest_or_none(path) != order.replaces:
             raise ChangedOnDisk
-    if order.client_id is None:
-        return Saved(digest, modified_ns, None)
-    mark, _ = change_copy(order.state, order.client_id, lambda doc: mark_clean(doc, digest))
+    mark, _ = change_in(doc, lambda doc: mark_clean(doc, digest))
     return Saved(digest, modified_ns, mark or b"")
 
 

@@ -31,22 +31,25 @@ from jupyter_collab_ai.rooms.content import (
     tell_cells_apart,
 )
 from jupyter_collab_ai.rooms.copies import new_client_id
+from jupyter_collab_ai.rooms.disk_watch import DiskWatch
 from jupyter_collab_ai.rooms.files import Files, OnDisk, Stamp, Written
 from jupyter_collab_ai.rooms.lastknown import LastKnown, Merged, MergedElsewhere
 from jupyter_collab_ai.rooms.local_files import ChangedOnDisk, DoubledIds, LocalFile, mark_clean
 from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
 from jupyter_collab_ai.rooms.reconcile import Outcome, merge_into
 from jupyter_collab_ai.rooms.room import LiveRoom
-from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.storage.database import Database, Tx
 
 log = logging.getLogger(__name__)
 
-#: Seconds from a change until it is saved, also while people type on.
+#: Seconds from the last change until it is saved.
 SAVE_AFTER = 1.5
+#: Seconds from the first change until it is saved while people type on.
+WHILE_TYPING = 3.0
 #: Seconds from a change until it is in the file at the latest, also where saving takes long.
 FOLLOWS_WITHIN = 4.0
-#: Seconds between two looks at the file.
-POLL = 1.0
+#: Seconds until a file that was not there is looked for again.
+MISSED = 1.0
 #: Seconds until a save that failed is tried again, at first and at the most.
 FIRST_RETRY = 1.0
 LAST_RETRY = 3.0
@@ -68,11 +71,10 @@ class Projection:
         database: Database,
         update_log: UpdateLog,
         conflicts: Conflicts,
+        watch: DiskWatch,
         *,
         on_saved: Callable[[bool, str | None], None],
         on_gone: Callable[[], None],
-        save_after: float = SAVE_AFTER,
-        poll: float = POLL,
     ) -> None:
         """Prepare to follow ``room``.
 
@@ -82,18 +84,17 @@ class Projection:
             database: Where it is noted what the file holds.
             update_log: From where the state at the last save is read.
             conflicts: Keeps what loses a conflict with people, and tells them.
+            watch: Looks at the file, together with those of other rooms.
             on_saved: Told after each save whether it worked, and if not why not.
             on_gone: Called when the file is gone for good.
-            save_after: Seconds from a change until it is saved.
-            poll: Seconds between two looks at the file.
         """
         self._room = room
         self._files = files
         self._on_saved = on_saved
         self._on_gone = on_gone
         self._conflicts = conflicts
-        self._save_after = save_after
-        self._poll = poll
+        self._watch = watch
+        self._stop_watching: Callable[[], None] | None = None
         self._stamp: Stamp | None = None
         self._digest: str | None = None
         #: When it was last made sure that the file has this digest.
@@ -103,7 +104,8 @@ class Projection:
         self._newline = "\n"
         self._known = LastKnown(database, update_log, room.document)
         self._missing = 0
-        self._next_look = 0.0
+        #: Whether the file may be another one than it was.
+        self._look_due = False
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -127,6 +129,7 @@ class Projection:
             else:
                 await self._take_in(disk)
         self._room.on_change = self._wake.set
+        self._stop_watching = self._watch.follow(self)
         self._task = asyncio.create_task(
             self._run(), name=f"collab-ai file of {self._room.document.id}"
         )
@@ -138,6 +141,7 @@ class Projection:
             save: Whether to save what is not saved yet.
         """
         self._room.on_change = None
+        self._unfollow()
         if self._task is not None:
             # A merge that is cut off here is recorded together with what keeps it from being
             # made once more.
@@ -166,22 +170,55 @@ class Projection:
         async with self._lock:
             await self._save()
 
+    def _unfollow(self) -> None:
+        if self._stop_watching is not None:
+            self._stop_watching()
+            self._stop_watching = None
+
+    @property
+    def path(self) -> str:
+        """Where the file is."""
+        return self._room.path
+
+    def seen(self, stamp: Stamp | None) -> None:
+        """Look closer, unless the file is known to be as it was."""
+        if (
+            stamp is None
+            or self._missing
+            or not self._known.is_noted
+            or self._is_another(stamp)
+            or self._is_to_be_checked()
+        ):
+            self._look_due = True
+            self._wake.set()
+
     async def _run(self) -> None:
+        try:
+            await self._follow()
+        finally:
+            self._unfollow()
+
+    async def _follow(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._until_next())
+                async with asyncio.timeout_at(self._due_at()):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 async with self._lock:
-                    await self._look()
-                    if self._due():
+                    if self._look_due:
+                        await self._look()
+                    due_at = self._due_at()
+                    if due_at is not None and due_at <= time.monotonic():
                         await self._save()
             except NotFound:
                 self._missing += 1
                 if self._missing >= GONE_AFTER:
                     self._on_gone()
                     return
-                await asyncio.sleep(self._poll)
+                await asyncio.sleep(MISSED)
+                self._look_due = True
+                self._wake.set()
             except (StaleDocument, LogGone):
                 return  # the room has ended, and tells those who were in it
             except (CollabError, HTTPError, OSError) as error:
@@ -195,39 +232,57 @@ class Projection:
         self._retry = min(LAST_RETRY, self._retry * 2 or FIRST_RETRY)
         await asyncio.sleep(self._retry)
 
-    def _until_next(self) -> float:
+    def _due_at(self) -> float | None:
+        """Return when the file is to be saved, by the monotonic clock; None if it need not be."""
         changed = self._room.changed_at
         if changed is None:
-            return self._poll
-        return max(0.0, min(self._poll, changed + self._pause() - time.monotonic()))
-
-    def _due(self) -> bool:
-        changed = self._room.changed_at
-        return changed is not None and changed + self._pause() <= time.monotonic()
+            return None
+        return min(changed + self._most(), self._room.edited_at + self._pause())
 
     def _pause(self) -> float:
-        """Return the seconds from a change until it is saved: more where saving takes long."""
-        return max(self._save_after, min(2 * self._took, FOLLOWS_WITHIN - self._took))
+        """Return the seconds from the last change until it is saved: more where that takes long."""
+        return max(SAVE_AFTER, min(2 * self._took, FOLLOWS_WITHIN - self._took))
+
+    def _most(self) -> float:
+        """Return the seconds from the first change until it is saved although people type on."""
+        return max(SAVE_AFTER, min(WHILE_TYPING, FOLLOWS_WITHIN - self._took))
 
     async def _look(self) -> None:
-        now = time.monotonic()
-        if now < self._next_look:
-            return
-        self._next_look = now + self._poll
         await self._known.settle()
         stamp = await self._files.stat(self._room.path)
         self._missing = 0
         if not await self._is_untouched(stamp):
             await self._take_in(await self._files.read(self._room.path, self._room.kind))
+        self._look_due = False
 
-    async def _is_untouched(self, stamp: Stamp) -> bool:
-        """Tell whether the file is as it was last read or written."""
+    def _is_another(self, stamp: Stamp) -> bool:
+        """Tell whether the file is certainly not as it was last read or written."""
         known = None if self._stamp is None else self._stamp.last_modified
-        if self._foreign or stamp.last_modified != known:
+        return self._foreign or stamp.last_modified != known
+
+    def _is_to_be_checked(self) -> bool:
+        """Tell whether its time proves nothing yet, and by now could."""
+        known = None if self._stamp is None else self._stamp.last_modified
+        if self._digest is None or known is None or utcnow() - known <= COARSE:
             return False
+        return self._checked is None or self._checked - known <= COARSE
+
+    async def _is_untouched(self, stamp: Stamp, *, certainly: bool = False) -> bool:
+        """Tell whether the file is as it was last read or written.
+
+        Args:
+            stamp: What it is like now.
+            certainly: Whether it is about to be written over. Else what was changed within the
+                same moment as it was written may be found a little later.
+        """
+        if self._is_another(stamp):
+            return False
+        known = stamp.last_modified
         if self._digest is None or known is None:
             return True
         if self._checked is not None and self._checked - known > COARSE:
+            return True
+        if not certainly and not self._is_to_be_checked():
             return True
         checked = utcnow()
         if await self._files.digest(self._room.path, self._room.kind) != self._digest:
@@ -237,10 +292,11 @@ class Projection:
 
     async def _save(self) -> None:
         room = self._room
-        await self._take_in_changes()
+        local = self._files.find_local(room.path, room.kind)
+        # Where it is replaced here, what it holds is looked at once more right before.
+        await self._take_in_changes(certainly=local is None)
         changed_at, began = room.changed_at, time.monotonic()
         room.changed_at = None
-        local = self._files.find_local(room.path, room.kind)
         try:
             done = await (self._write() if local is None else self._write_local(local))
         except BaseException:
@@ -269,11 +325,11 @@ class Projection:
             seq, content = await self._content()
         await self._known.saving(seq)
         # Once more, as close to the writing as can be: what others wrote would be lost.
-        if await self._take_in_changes():
+        if await self._take_in_changes(certainly=True):
             return None
         return await self._files.write(room.path, room.kind, content, self._newline), seq, None
 
-    async def _write_local(self, local: LocalFile) -> tuple[Written, int, bytes | None] | None:
+    async def _write_local(self, local: LocalFile) -> tuple[Written, int, bytes] | None:
         """Write the file past the event loop; None where it has to be tried once more."""
         room = self._room
         seq, state = await self._state()
@@ -300,13 +356,17 @@ class Projection:
         seq, state = await self._state()
         return seq, await asyncio.to_thread(content_of, self._room.kind, [state])
 
-    async def _take_in_changes(self) -> bool:
-        """Merge the file if others have changed it; tell whether they have."""
+    async def _take_in_changes(self, *, certainly: bool) -> bool:
+        """Merge the file if others have changed it; tell whether they have.
+
+        Args:
+            certainly: As of :meth:`_is_untouched`.
+        """
         stamp = await self._files.stat(self._room.path)
         self._missing = 0
         if not stamp.writable:
             raise InvalidRequest("The file is read-only on disk, so changes can't be saved to it.")
-        if await self._is_untouched(stamp):
+        if await self._is_untouched(stamp, certainly=certainly):
             return False
         await self._take_in(await self._files.read(self._room.path, self._room.kind))
         return True
@@ -319,16 +379,31 @@ class Projection:
             seq: Up to which update it holds the document.
             mark: The update that marks the document as saved, where it was made already.
         """
-        await self._known.saved(digest, seq)
-        if digest is None:
-            return
-        if mark is None:
-            await self._room.edit(lambda doc: mark_clean(doc, digest))
-        elif mark:
-            # Where it is not known whether it was recorded, its numbers must not be used again.
-            client_id, self._client_id = self._client_id, new_client_id()
-            await self._room.add(mark, origin=Origin.SERVER)
-            self._client_id = client_id
+        note = self._known.has_saved(digest, seq)
+        noted = False
+
+        def fence(tx: Tx) -> None:
+            nonlocal noted
+            note(tx)
+            noted = True
+
+        try:
+            if digest is not None and mark is None:
+                await self._room.edit(lambda doc: mark_clean(doc, digest), fence=fence)
+            elif digest is not None and mark:
+                # Where it is not known whether it was recorded, its numbers must not be used
+                # again.
+                client_id, self._client_id = self._client_id, new_client_id()
+                await self._room.add(mark, origin=Origin.SERVER, fence=fence)
+                self._client_id = client_id
+        except Exception:
+            with contextlib.suppress(CollabError):
+                await self._known.settle()
+            raise
+        if noted:
+            self._known.has_noted()
+        else:
+            await self._known.settle()
 
     async def _take_in(self, disk: OnDisk) -> None:
         """Bring what the file holds together with what the document holds."""
@@ -360,7 +435,7 @@ class Projection:
                 return
         # The log has more than the file: it is written at once, so that what comes next on
         # disk can be told from what is here already.
-        self._room.touch(time.monotonic() - self._pause())
+        self._room.touch(time.monotonic() - self._most())
 
     async def _is_saved(self) -> bool:
         """Tell whether the document is the same as it was at the last save."""

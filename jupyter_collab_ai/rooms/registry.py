@@ -20,6 +20,7 @@ from jupyter_collab_ai.rooms.conflicts import Conflicts
 from jupyter_collab_ai.rooms.connection import Connection
 from jupyter_collab_ai.rooms.content import build, first_update
 from jupyter_collab_ai.rooms.copies import log_state_of, new_client_id
+from jupyter_collab_ai.rooms.disk_watch import DiskWatch
 from jupyter_collab_ai.rooms.documents import TOPIC, Document, Documents, note_saved
 from jupyter_collab_ai.rooms.files import Files, OnDisk
 from jupyter_collab_ai.rooms.gate import LogState
@@ -94,6 +95,7 @@ class Rooms:
         self.versions = Versions(database)
         self._database = database
         self._files = files
+        self._disk = DiskWatch(files)
         self._rights = rights
         self.events = events
         self._idle = idle
@@ -356,6 +358,7 @@ class Rooms:
             self._database,
             self.log,
             conflicts,
+            self._disk,
             on_saved=lambda saved, why: self._tell_saved(room, saved, why),
             on_gone=lambda: self._spawn(self._gone(room)),
         )

@@ -151,8 +151,11 @@ class LiveRoom:
         #: Updates that others made directly in the live document, not recorded yet.
         self._direct: list[Change] = []
         self._server_clients: dict[tuple[Origin, UserId | None], int] = {}
-        #: When the content last changed, by the monotonic clock; None while the file has it.
+        #: Since when the file lacks some of the content, by the monotonic clock; None while it
+        #: has all of it.
         self.changed_at: float | None = None
+        #: When it last did so, whether or not the file has that.
+        self.edited_at = 0.0
         self.on_change: Callable[[], None] | None = None
         self.on_presence: Callable[[Connection, bool], None] | None = None
         self.failed = False
@@ -949,8 +952,9 @@ class LiveRoom:
             self._subscriptions.append((source, source.observe(self._content_changed)))
 
     def _content_changed(self, _event: object) -> None:
+        self.edited_at = time.monotonic()
         if self.changed_at is None:
-            self.changed_at = time.monotonic()
+            self.changed_at = self.edited_at
             if self.on_change is not None:
                 self.on_change()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from typing import Any
 
@@ -14,7 +15,10 @@ from pycrdt import Array, Text
 from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.content import make_cell
+from jupyter_collab_ai.rooms.documents import _NOTE_SAVED, _NOTE_SAVING
 from jupyter_collab_ai.rooms.log import Origin
+from jupyter_collab_ai.storage.database import Tx
+from jupyter_collab_ai.storage.driver import Prepared
 from tests.rooms.engine import Client, House, until
 
 LINES = "".join(f"line {number}\n" for number in range(20))
@@ -247,16 +251,27 @@ ADDED = "added on disk\n"
 TYPED = "typed into what was added there, and long enough to make another line of it"
 
 
-def _fail_to_save(house: House, monkeypatch: pytest.MonkeyPatch, how: str = "note_saving") -> None:
-    """Let the database fail before or after the file is written, and only there."""
-    write = house.database.write
+def _fail_to_save(
+    monkeypatch: pytest.MonkeyPatch, statement: Prepared = _NOTE_SAVING, times: float = math.inf
+) -> list[Prepared]:
+    """Let what is noted before or after the file is written fail, and only that.
 
-    async def fail(function: Any, **options: Any) -> Any:
-        if how in function.__code__.co_names:
-            raise DatabaseUnavailable("The database can't be reached.")
-        return await write(function, **options)
+    Returns:
+        What failed so far.
+    """
+    run = Tx.run
+    failed: list[Prepared] = []
 
-    monkeypatch.setattr(house.database, "write", fail)
+    def fail(tx: Tx, wanted: Prepared, rows: Any) -> int:
+        if wanted is statement and len(failed) < times:
+            failed.append(wanted)
+            if times < math.inf:
+                raise DatabaseUnavailable("The database can't be reached.")
+            raise InvalidRequest("This is not noted.")
+        return run(tx, wanted, rows)
+
+    monkeypatch.setattr(Tx, "run", fail)
+    return failed
 
 
 async def _type_into_added(ada: Client) -> None:
@@ -269,7 +284,7 @@ async def _crashed_after_a_merge(house: House, monkeypatch: pytest.MonkeyPatch) 
     house.write("a.py", LINES)
     ada = await house.client("ada", "a.py")
     with monkeypatch.context() as patch:
-        _fail_to_save(house, patch)
+        _fail_to_save(patch)
         await ada.type("mine\n", at=0)
         house.write("a.py", LINES + ADDED)
         await until(lambda: str(ada.text) == "mine\n" + LINES + ADDED)
@@ -334,7 +349,7 @@ async def test_a_save_that_could_not_be_noted_is_the_base_of_what_comes_next(
     house.write("a.py", LINES)
     ada = await house.client("ada", "a.py")
     with monkeypatch.context() as patch:
-        _fail_to_save(house, patch, "note_saved")
+        _fail_to_save(patch, _NOTE_SAVED)
         await ada.type(ADDED)
         await until(lambda: house.read("a.py") == LINES + ADDED, "the file")
         await _type_into_added(ada)
@@ -351,22 +366,12 @@ async def test_a_save_is_noted_as_soon_as_it_can_be(
 ) -> None:
     house.write("a.py", LINES)
     ada = await house.client("ada", "a.py")
-    write = house.database.write
-    failed = 0
-
-    async def fail(function: Any, **options: Any) -> Any:
-        nonlocal failed
-        if "note_saved" in function.__code__.co_names and failed < 2:
-            failed += 1
-            raise DatabaseUnavailable("The database can't be reached.")
-        return await write(function, **options)
-
-    monkeypatch.setattr(house.database, "write", fail)
+    failed = _fail_to_save(monkeypatch, _NOTE_SAVED, times=2)
     await ada.type(ADDED)
     await until(lambda: house.read("a.py") == LINES + ADDED, "the file")
     before = ada.room.seq
 
-    await until(lambda: failed == 2, "the second failure")
+    await until(lambda: len(failed) == 2, "the second failure")
     known = house.rooms._open[ada.room.document.id].projection._known
     await until(lambda: not known._unnoted, "the note")
     document = await house.rooms.documents.by_path("a.py")
@@ -381,7 +386,7 @@ async def test_a_file_that_is_set_back_to_what_was_saved_last(
     house.write("a.py", LINES)
     ada = await house.client("ada", "a.py")
     with monkeypatch.context() as patch:
-        _fail_to_save(house, patch)
+        _fail_to_save(patch)
         await ada.type("mine\n", at=0)
         house.write("a.py", LINES + ADDED)
         await until(lambda: str(ada.text) == "mine\n" + LINES + ADDED)
@@ -559,7 +564,7 @@ async def test_a_notebook_without_cell_ids_that_changes_twice_before_a_save(
         notebook.cells[1].source = source
 
     with monkeypatch.context() as patch:
-        _fail_to_save(house, patch)
+        _fail_to_save(patch)
         await _type_in(ada, 0, " + mine")
         for source in ("two", "three"):
             await _change(house, lambda notebook, source=source: change(notebook, source))
