@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from jupyter_server.extension.manager import ExtensionManager
 from jupyter_server.serverapp import ServerApp
@@ -32,8 +34,36 @@ _SORTED_EXTENSIONS = ExtensionManager.sorted_extensions
 # ---------------------------------------------------------------- what tests are about
 
 
-#: What is attacked and played on a whole server is so on the second database in the full run.
-TWICE_IN_THE_FULL_RUN = ("attack", "aiplans")
+#: What asks the database through the same functions as others that run on both: it is run on the
+#: second database in the full run.
+TWICE_IN_THE_FULL_RUN = (
+    "access",
+    "ai/test_generator.py",
+    "ai/test_injections.py",
+    "ai/test_upstream_failures.py",
+    "aiplans",
+    "attack",
+    "blackbox",
+    "cli",
+    "identity/test_account_page.py",
+    "identity/test_confirm_page.py",
+    "identity/test_external.py",
+    "plans",
+    "rooms/test_disk.py",
+    "rooms/test_disk_watch.py",
+    "rooms/test_history.py",
+    "rooms/test_reopening.py",
+    "rooms/test_sockets.py",
+    "rooms/test_timelines.py",
+    "sessions/test_handlers.py",
+)
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return how many processes ``-n auto`` starts: tests wait for a good part of their time."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return (psutil.cpu_count(logical=False) or os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)

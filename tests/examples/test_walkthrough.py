@@ -16,10 +16,8 @@ from tests.support.processes import end, start
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "database_backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
-)
 async def test_it_goes_all_the_way(node: Node, python: str, database_url: str) -> None:
     process = start(
         [

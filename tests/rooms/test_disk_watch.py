@@ -109,14 +109,3 @@ async def test_a_change_within_the_tick_of_the_last_save_is_found(house: House) 
     path.write_text("two\nx")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     await until(lambda: str(ada.text) == "two\nx")
-
-
-async def test_the_file_follows_while_somebody_types_on(house: House) -> None:
-    house.write("a.py", "")
-    ada = await house.client("ada", "a.py")
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    while not house.read("a.py"):
-        await ada.type("x")
-        await until(lambda: len(ada.saved) == ada.connection.frames)
-        assert loop.time() - began < 5

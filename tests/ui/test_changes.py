@@ -209,6 +209,7 @@ async def test_share_is_about_the_document_whose_button_was_pressed(
         await owner.accept()
 
 
+@pytest.mark.slow
 async def test_share_is_in_all_places_where_people_look_for_it(
     lab: LabServer, people: People
 ) -> None:
@@ -247,6 +248,7 @@ async def test_share_is_in_all_places_where_people_look_for_it(
     assert not people.faults
 
 
+@pytest.mark.slow
 async def test_who_makes_somebody_an_owner_confirms_it_on_a_page_without_scripts(
     lab: LabServer, people: People
 ) -> None:
@@ -277,6 +279,7 @@ async def test_who_makes_somebody_an_owner_confirms_it_on_a_page_without_scripts
     assert not people.faults
 
 
+@pytest.mark.slow
 async def test_notebook_7_shows_the_same(lab: LabServer, people: People) -> None:
     session, link = share(lab, "shop/sales.ipynb", "editor", None)
     ben = await people.come("ben")
@@ -300,6 +303,7 @@ async def test_notebook_7_shows_the_same(lab: LabServer, people: People) -> None
     assert not people.faults
 
 
+@pytest.mark.slow
 async def test_what_is_shared_is_deleted_in_the_file_browser_after_a_confirmation(
     people: People, lab: LabServer
 ) -> None:

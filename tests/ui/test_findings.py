@@ -69,6 +69,7 @@ async def test_who_comes_later_sees_what_was_found(lab: LabServer, people: Peopl
     assert not people.faults
 
 
+@pytest.mark.slow
 async def test_what_was_found_while_the_connection_was_lost_is_shown(
     lab: LabServer, people: People
 ) -> None:

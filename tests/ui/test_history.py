@@ -82,6 +82,7 @@ async def test_parts_and_whole_versions_come_back(people: People, lab: LabServer
     assert people.faults == []
 
 
+@pytest.mark.slow
 async def test_a_cell_comes_back_with_its_id(people: People, lab: LabServer) -> None:
     cells = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "outputs": [], "source": f"x = {n}"}
