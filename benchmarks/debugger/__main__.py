@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.debugger.measure import Lines, Score, by_rule, score
 from benchmarks.debugger.sets import Case, read
 from benchmarks.debugger.tools import AT_ONCE, OURS, TOOLS, WITH_MODEL, Told, WithModel, expected
-from jupyter_collab_ai.ai.model import ModelSettings
+from jupyter_collab_ai.ai.model import DEADLINE, ModelSettings
 
 Tool = Callable[[list[str]], list[list[Told]]]
 
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--at-once", type=int, default=AT_ONCE, help="texts that the model is asked about at once"
     )
+    parser.add_argument(
+        "--patience", type=float, default=DEADLINE, help="seconds that an answer may take"
+    )
     parser.add_argument("--quick", action="store_true", help="ten cases of each set only")
     options = parser.parse_args(arguments)
     cases = [one for one in read(options.folder) if not options.sets or one.set in options.sets]
@@ -56,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.model:
         key = os.environ.get("OPENAI_API_KEY")
         model = ModelSettings(key, options.model, options.model_name)
-        tools[WITH_MODEL] = asked = WithModel(model, at_once=options.at_once)
+        tools[WITH_MODEL] = asked = WithModel(
+            model, at_once=options.at_once, patience=options.patience
+        )
     told = {tool: _ask(ask, cases) for tool, ask in tools.items()}
     print("| " + " | ".join(_HEAD) + " |")
     print("|" + " --- |" * len(_HEAD))

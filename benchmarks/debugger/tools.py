@@ -18,7 +18,7 @@ from jupyter_collab_ai.ai.analyzers.bandit import SKIPPED
 from jupyter_collab_ai.ai.analyzers.service import Analyzers
 from jupyter_collab_ai.ai.debugger import Debugger, Focus
 from jupyter_collab_ai.ai.findings import Category, Finding
-from jupyter_collab_ai.ai.model import Model, ModelSettings
+from jupyter_collab_ai.ai.model import DEADLINE, Model, ModelSettings
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.errors import ModelFailed, ModelTimeout
 
@@ -67,15 +67,19 @@ def ours(texts: list[str]) -> list[list[Told]]:
 class WithModel:
     """The debugger with a model behind an OpenAI-compatible server."""
 
-    def __init__(self, settings: ModelSettings, *, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self, settings: ModelSettings, *, at_once: int = AT_ONCE, patience: float = DEADLINE
+    ) -> None:
         """Prepare to ask.
 
         Args:
             settings: Where the model is.
             at_once: Texts that are looked at at the same time.
+            patience: Seconds that an answer may take.
         """
         self._settings = settings
         self._at_once = at_once
+        self._patience = patience
         #: Texts that were looked at, and the sentences about those of which no review came.
         self.asked = 0
         self.failures: Counter[str] = Counter()
@@ -85,7 +89,7 @@ class WithModel:
         return asyncio.run(self._ask(texts))
 
     async def _ask(self, texts: list[str]) -> list[list[Told]]:
-        model = Model(self._settings)
+        model = Model(self._settings, deadline=self._patience, silence=self._patience)
         analyzers = Analyzers(extra=[])
         debugger = Debugger(analyzers, model)
 
