@@ -35,6 +35,8 @@ _NOTE_SAVING = Prepared(
     update(documents).where(documents.c.id == bindparam("of")).values(saving_seq=bindparam("up_to"))
 )
 
+#: Characters that the path of a document may have. Its forks stand below it, and fit as well.
+MOST_PATH = 1000
 #: The change topic of documents; its key is the id of the document.
 TOPIC = "document"
 
@@ -112,10 +114,18 @@ class Documents:
         return {DocumentId(row.id): row.seq for row in rows}
 
     async def ensure(self, path: str) -> Document:
-        """Return the document at ``path``, made now if it was never opened."""
+        """Return the document at ``path``, made now if it was never opened.
+
+        Raises:
+            InvalidRequest: The path is too long.
+        """
         found = await self.by_path(path)
         if found is not None:
             return found
+        if len(path) > MOST_PATH:
+            raise InvalidRequest(
+                f"The path is longer than {MOST_PATH} characters; move the file further up."
+            )
         return await self._database.write(lambda tx: make(tx, path), lock="documents")
 
     async def rename(self, old: str, new: str) -> None:

@@ -141,6 +141,16 @@ class Copy:
         """Whether it was ever anywhere else than at the end."""
         return self.state is not self.origin
 
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that it takes at the most, however it is moved."""
+        recorded = len(self.steps.base) + sum(map(len, self.steps.updates)) + len(self.origin)
+        return recorded + _most_state(self.origin)
+
+
+def _most_state(origin: bytes) -> int:
+    return 2 * len(origin) + MOST_GROWTH
+
 
 @without_panics
 def move(copy: Copy, step: int) -> tuple[Copy, bytes]:
@@ -158,7 +168,7 @@ def move(copy: Copy, step: int) -> tuple[Copy, bytes]:
     data, _ = change_copy(copy.state, copy.client_id, change)
     assert data is not None  # the mark at least
     state = build([copy.state, data]).get_update()
-    if len(state) > 2 * len(copy.origin) + MOST_GROWTH:
+    if len(state) > _most_state(copy.origin):
         raise DocumentTooLarge(_TOO_OFTEN)
     return Copy(copy.kind, copy.steps, copy.client_id, copy.origin, state, step), data
 

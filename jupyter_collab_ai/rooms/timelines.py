@@ -47,6 +47,8 @@ IDLE = 30.0
 #: Copies of one account, and of all, that are kept; the oldest go first.
 MOST_OF_ONE = 3
 MOST = 30
+#: Bytes that all copies may take together.
+MOST_BYTES = 512 * 1024 * 1024
 #: Copies that are made or moved at the same time; others wait for their turn.
 AT_ONCE = 2
 #: Requests that may wait for that.
@@ -67,6 +69,8 @@ class Timeline:
         self.document = document
         self.owner = owner
         self.copy = copy
+        #: Bytes that it takes at the most.
+        self.most_bytes = copy.most_bytes
         self.connections: set[Connection] = set()
         #: Nobody moves it while it is being moved.
         self.lock = asyncio.Lock()
@@ -99,6 +103,7 @@ class Timelines:
         idle: float = IDLE,
         most_of_one: int = MOST_OF_ONE,
         most: int = MOST,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         """Prepare to open timelines.
 
@@ -110,6 +115,7 @@ class Timelines:
             idle: Seconds for which a copy is kept that nobody is connected to.
             most_of_one: Copies of one account that are kept.
             most: Copies that are kept at all.
+            most_bytes: Bytes that all copies may take together.
         """
         self._database = database
         self._rooms = rooms
@@ -118,6 +124,7 @@ class Timelines:
         self._idle = idle
         self._most_of_one = most_of_one
         self._most = most
+        self._most_bytes = most_bytes
         #: By their ids, the oldest first.
         self._open: dict[str, Timeline] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -145,7 +152,7 @@ class Timelines:
         await self._require(principal, path)
         copy = Copy(document.kind, steps, new_client_id(), state, state, steps.last)
         timeline = Timeline(document, principal.user_id, copy)
-        self._make_room_for(principal.user_id)
+        self._make_room_for(timeline)
         self._open[timeline.id] = timeline
         self._free_later(timeline)
         return timeline
@@ -356,12 +363,14 @@ class Timelines:
         for timeline in tuple(self._open.values()):
             self._free(timeline, Ending.STOPPING)
 
-    def _make_room_for(self, owner: UserId) -> None:
-        mine = [one for one in self._open.values() if one.owner == owner]
+    def _make_room_for(self, new: Timeline) -> None:
+        mine = [one for one in self._open.values() if one.owner == new.owner]
         if len(mine) >= self._most_of_one:
             # Those that nobody looks at go first.
             self._free(min(mine, key=lambda one: bool(one.connections)), Ending.NOT_FOUND)
-        if len(self._open) >= self._most:
+        while len(self._open) >= self._most or (
+            sum(one.most_bytes for one in (*self._open.values(), new)) > self._most_bytes
+        ):
             oldest = next((one for one in self._open.values() if not one.connections), None)
             if oldest is None:
                 raise RateLimited(

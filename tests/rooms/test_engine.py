@@ -663,3 +663,9 @@ async def test_what_waits_is_bounded(house: House, monkeypatch: pytest.MonkeyPat
 async def _type_much(client: Client) -> None:
     for _ in range(100):
         await client.type("x" * 100)
+
+
+async def test_a_path_that_is_too_long_is_refused(house: House) -> None:
+    """PostgreSQL refuses to keep it, which was a failure without a sentence."""
+    with pytest.raises(InvalidRequest, match="longer than 1000 characters"):
+        await house.rooms.documents.ensure("x" * 1100 + ".py")

@@ -13,8 +13,10 @@ from jupyter_server.serverapp import ServerApp
 from pycrdt import Array, Doc, Text
 from tornado.httpclient import HTTPClientError
 
+from jupyter_collab_ai.errors import RateLimited
 from jupyter_collab_ai.rooms import replaying
 from jupyter_collab_ai.rooms.log import Origin, Recorded
+from jupyter_collab_ai.rooms.timelines import Timelines
 from jupyter_collab_ai.storage.database import Database
 from tests.rooms.engine import EDITOR, NOBODY, VIEWER, person, until
 from tests.rooms.net import NetClient, Server
@@ -134,6 +136,26 @@ async def test_a_notebook_goes_back_too(server: Server, jp_root_dir: Path) -> No
     await until(lambda: len(there) == 1 and str(there[0]["source"]) == "1")
     assert (await film.ask("restore"))[0] == 200
     await until(lambda: len(cells) == 1 and str(cells[0]["source"]) == "1")
+
+
+async def test_all_together_take_only_so_many_bytes(server: Server, database: Database) -> None:
+    await typed(server, "ada", "one\n")
+    about = (database, server.rooms, server.people, server.locks)
+    one = Timelines(*about)
+    size = (await one.open(person("ada"), "a.py")).most_bytes
+    one.close()
+    few = Timelines(*about, most_bytes=2 * size)
+    first, second, third = [await few.open(person(name), "a.py") for name in ("ada", "bob", "eve")]
+    assert few.find(first.id, person("ada")) is None
+    looked_at: list[Any] = [second, third]
+    for timeline in looked_at:
+        assert timeline.id in [one.id for one in few._open.values()]
+        timeline.connections.add(object())
+    with pytest.raises(RateLimited):
+        await few.open(person("ada"), "a.py")
+    for timeline in looked_at:
+        timeline.connections.clear()
+    few.close()
 
 
 async def test_it_belongs_to_its_opener_and_one_document(server: Server) -> None:
