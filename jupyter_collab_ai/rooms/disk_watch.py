@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 POLL = 1.0
 #: Files that are looked at in one go: on a slow disk the rest has its turn after them.
 AT_ONCE = 100
+#: Seconds after which those have to look for themselves whose files are looked at in one go.
+PATIENCE = 1.0
 
 
 class Watched(Protocol):
@@ -33,15 +35,20 @@ class Watched(Protocol):
 class DiskWatch:
     """Looks at files again and again, as long as there are any to look at."""
 
-    def __init__(self, files: Files, *, every: float = POLL) -> None:
+    def __init__(self, files: Files, *, every: float = POLL, patience: float = PATIENCE) -> None:
         """Prepare to look.
 
         Args:
             files: Where the files are.
             every: Seconds between two looks.
+            patience: Seconds that one may take.
         """
         self._files = files
         self._every = every
+        self._patience = patience
+        #: A look that took too long. As long as it does no other one is begun: on a network drive
+        #: that hangs each of them would hold a thread.
+        self._late: asyncio.Task[list[Stamp | None]] | None = None
         self._watched: set[Watched] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -68,11 +75,29 @@ class DiskWatch:
                 await self._look(watched[start : start + AT_ONCE])
 
     async def _look(self, watched: Sequence[Watched]) -> None:
-        try:
-            stamps = await self._files.stamps([one.path for one in watched])
-        except Exception:
-            log.exception("The files of open documents could not be looked at together.")
-            stamps = [None] * len(watched)
-        for one, stamp in zip(watched, stamps, strict=True):
+        for one, stamp in zip(watched, await self._stamps(watched), strict=True):
             if one in self._watched:
                 one.seen(stamp)
+
+    async def _stamps(self, watched: Sequence[Watched]) -> Sequence[Stamp | None]:
+        unknown = [None] * len(watched)
+        if self._late is not None and not self._late.done():
+            return unknown
+        looking = asyncio.create_task(self._files.stamps([one.path for one in watched]))
+        self._late = looking
+        looking.add_done_callback(_retrieve)
+        done, _ = await asyncio.wait({looking}, timeout=self._patience)
+        if not done:
+            log.warning("A disk is slow to tell of the files of open documents.")
+            return unknown
+        try:
+            return looking.result()
+        except Exception:
+            log.exception("The files of open documents could not be looked at together.")
+            return unknown
+
+
+def _retrieve(looking: asyncio.Task[list[Stamp | None]]) -> None:
+    """Let what went wrong with a look that nobody waits for any more be no trouble."""
+    if not looking.cancelled():
+        looking.exception()

@@ -315,12 +315,11 @@ def _expected_hash(kind: Kind, content: Content) -> str:
 
 
 def _stamp_or_none(manager: Any, path: str) -> Stamp | None:
-    place = local_files.place_of(manager, path)
-    if place is None:
-        return None
     try:
-        return _stamp_of_place(place)
-    except NotFound:
+        place = local_files.place_of(manager, path)
+        return None if place is None else _stamp_of_place(place)
+    except Exception:
+        # Whoever looks at this one alone is told what is the matter; it is none of the others'.
         return None
 
 

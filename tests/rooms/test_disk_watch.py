@@ -109,3 +109,48 @@ async def test_a_change_within_the_tick_of_the_last_save_is_found(house: House) 
     path.write_text("two\nx")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     await until(lambda: str(ada.text) == "two\nx")
+
+
+async def test_a_disk_that_does_not_answer_leaves_the_other_files_in_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file on a network drive that hangs, and nobody's file was looked at any more."""
+    manager = AsyncLargeFileManager(root_dir=str(tmp_path))
+    files = Files(lambda: manager)
+    stamps, looks, answers = files.stamps, 0, asyncio.Event()
+
+    async def hang(paths: list[str]) -> list[Stamp | None]:
+        nonlocal looks
+        looks += 1
+        await answers.wait()
+        return await stamps(paths)
+
+    monkeypatch.setattr(files, "stamps", hang)
+    (tmp_path / "a.py").write_text("a\n")
+    watch = DiskWatch(files, every=SOON, patience=SOON)
+    one = Followed("a.py")
+    end = watch.follow(one)
+    await until(lambda: len(one.stamps) >= 3)
+    assert set(one.stamps) == {None}
+    assert looks == 1  # each other one would take a thread for good
+    answers.set()
+    await until(lambda: one.stamps[-1] is not None)
+    end()
+
+
+async def test_one_file_that_cannot_be_looked_at_is_no_matter_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = AsyncLargeFileManager(root_dir=str(tmp_path))
+    stat = Path.stat
+
+    def odd(self: Path, **options: bool) -> os.stat_result:
+        if self.name == "odd.py":
+            raise OverflowError("timestamp out of range for platform time_t")
+        return stat(self, **options)
+
+    for name in ("a.py", "odd.py"):
+        (tmp_path / name).write_text("a\n")
+    monkeypatch.setattr(Path, "stat", odd)
+    found = await Files(lambda: manager).stamps(["a.py", "odd.py"])
+    assert [one is not None for one in found] == [True, False]
