@@ -232,6 +232,15 @@ def note_saving(tx: Tx, document_id: DocumentId, seq: int) -> None:
     tx.run(_NOTE_SAVING, {"of": document_id, "up_to": seq})
 
 
+def note_not_saved(tx: Tx, document_id: DocumentId, seq: int) -> None:
+    """Remember that nothing came of what :func:`note_saving` has noted, unless others save now."""
+    tx.execute(
+        update(documents)
+        .where(documents.c.id == document_id, documents.c.saving_seq == seq)
+        .values(saving_seq=None)
+    )
+
+
 def _at_or_below(path: str) -> Any:
     # LIKE folds case on SQLite, and ranges follow the collation on PostgreSQL.
     below = path + "/"

@@ -22,7 +22,14 @@ from jupyter_collab_ai.rooms.content import (
     same,
     unpack,
 )
-from jupyter_collab_ai.rooms.documents import Document, Kind, find_by_id, note_saved, note_saving
+from jupyter_collab_ai.rooms.documents import (
+    Document,
+    Kind,
+    find_by_id,
+    note_not_saved,
+    note_saved,
+    note_saving,
+)
 from jupyter_collab_ai.rooms.log import Fence, NotKept, UpdateLog
 from jupyter_collab_ai.rooms.reconcile import distance
 from jupyter_collab_ai.storage.database import Database, Tx
@@ -54,6 +61,8 @@ class LastKnown:
         self._take(document)
         self._merged: Merged | None = None
         self._unnoted = False
+        #: Up to which update the file was to hold the document, when nothing came of it.
+        self._dropped: int | None = None
 
     def _take(self, document: Document) -> None:
         self._saved_hash = document.saved_hash
@@ -99,6 +108,13 @@ class LastKnown:
         await self._database.write(lambda tx: note_saving(tx, self._id, seq))
         self._saving_seq = seq
 
+    def not_saved(self) -> None:
+        """Know that the file was not even begun to be written, though :meth:`saving` says so.
+
+        Else what others make of it could be taken for our own save, cut off.
+        """
+        self._dropped, self._saving_seq = self._saving_seq, None
+
     async def saved(self, digest: str | None, seq: int) -> None:
         """Note that the file holds the document as it was at ``seq``.
 
@@ -116,7 +132,7 @@ class LastKnown:
             follow that, or :meth:`settle`.
         """
         self._saved_hash, self.saved_seq = digest, seq
-        self._saving_seq = self._merged = None
+        self._saving_seq = self._merged = self._dropped = None
         self._unnoted = True
         return lambda tx: note_saved(tx, self._id, digest, seq)
 
@@ -127,7 +143,7 @@ class LastKnown:
     @property
     def is_noted(self) -> bool:
         """Whether the database knows all that is known here."""
-        return not self._unnoted
+        return not self._unnoted and self._dropped is None
 
     async def settle(self) -> None:
         """Note what could not be noted before.
@@ -135,15 +151,19 @@ class LastKnown:
         Raises:
             DatabaseUnavailable: Nor can it now.
         """
-        if not self._unnoted:
+        if self.is_noted:
             return
+        unnoted, dropped = self._unnoted, self._dropped
         digest, seq = self._saved_hash, self.saved_seq
 
         def write(tx: Tx) -> None:
-            note_saved(tx, self._id, digest, seq)
+            if unnoted:
+                note_saved(tx, self._id, digest, seq)
+            if dropped is not None:
+                note_not_saved(tx, self._id, dropped)
 
         await self._database.write(write)
-        self._unnoted = False
+        self._unnoted, self._dropped = False, None
 
     async def merging(self, merged: Merged) -> Fence:
         """Return what notes, in the transaction that records a merge, that it was made.

@@ -53,6 +53,10 @@ MISSED = 1.0
 #: Seconds until a save that failed is tried again, at first and at the most.
 FIRST_RETRY = 1.0
 LAST_RETRY = 3.0
+#: Seconds until a save is tried again that others were faster than, and how often it is where
+#: somebody waits for it.
+OTHERS_FIRST = 0.1
+TRIES = 5
 #: Within so much of the time at which a file was last changed, that time does not prove that it
 #: is still the same: so coarse are the clocks of some file systems.
 COARSE = timedelta(seconds=2)
@@ -148,6 +152,12 @@ class Projection:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if save and not self._known.is_noted:
+            # The next start makes it out as well, but less surely where others change the file.
+            try:
+                await self._known.settle()
+            except Exception as error:
+                log.warning("A save could not be noted at the end: %s", type(error).__name__)
         if not save or self._room.changed_at is None:
             return self._room.changed_at is None
         try:
@@ -167,8 +177,14 @@ class Projection:
         Raises:
             CollabError, HTTPError: It did not work; it is tried again later.
         """
-        async with self._lock:
-            await self._save()
+        for _ in range(TRIES):
+            async with self._lock:
+                if await self._save():
+                    return
+            await asyncio.sleep(OTHERS_FIRST)
+        raise InvalidRequest(
+            "Another program keeps changing the file; it is saved as soon as that ends."
+        )
 
     def _unfollow(self) -> None:
         if self._stop_watching is not None:
@@ -204,13 +220,16 @@ class Projection:
                 async with asyncio.timeout_at(self._due_at()):
                     await self._wake.wait()
             self._wake.clear()
+            saved = True
             try:
                 async with self._lock:
                     if self._look_due:
                         await self._look()
                     due_at = self._due_at()
                     if due_at is not None and due_at <= time.monotonic():
-                        await self._save()
+                        saved = await self._save()
+                if not saved:
+                    await asyncio.sleep(OTHERS_FIRST)
             except NotFound:
                 self._missing += 1
                 if self._missing >= GONE_AFTER:
@@ -248,12 +267,17 @@ class Projection:
         return max(SAVE_AFTER, min(WHILE_TYPING, FOLLOWS_WITHIN - self._took))
 
     async def _look(self) -> None:
-        await self._known.settle()
-        stamp = await self._files.stat(self._room.path)
-        self._missing = 0
-        if not await self._is_untouched(stamp):
-            await self._take_in(await self._files.read(self._room.path, self._room.kind))
+        # What is seen from here on may be newer than what is looked at.
         self._look_due = False
+        try:
+            await self._known.settle()
+            stamp = await self._files.stat(self._room.path)
+            self._missing = 0
+            if not await self._is_untouched(stamp):
+                await self._take_in(await self._files.read(self._room.path, self._room.kind))
+        except BaseException:
+            self._look_due = True
+            raise
 
     def _is_another(self, stamp: Stamp) -> bool:
         """Tell whether the file is certainly not as it was last read or written."""
@@ -290,7 +314,8 @@ class Projection:
         self._checked = checked
         return True
 
-    async def _save(self) -> None:
+    async def _save(self) -> bool:
+        """Save; tell whether it was, or has to be tried once more."""
         room = self._room
         local = self._files.find_local(room.path, room.kind)
         # Where it is replaced here, what it holds is looked at once more right before.
@@ -303,8 +328,8 @@ class Projection:
             room.changed_at = changed_at if changed_at is not None else room.changed_at
             raise
         if done is None:
-            room.touch()
-            return
+            room.touch(changed_at)
+            return False
         written, seq, mark = done
         # Without a digest the next look finds what somebody else wrote, and merges it.
         self._stamp = written.stamp
@@ -314,6 +339,7 @@ class Projection:
         self._retry = 0.0
         self._took = time.monotonic() - began
         self._on_saved(True, None)
+        return True
 
     async def _write(self) -> tuple[Written, int, None] | None:
         """Write the file by way of the contents manager; None where others have changed it."""
@@ -325,7 +351,15 @@ class Projection:
             seq, content = await self._content()
         await self._known.saving(seq)
         # Once more, as close to the writing as can be: what others wrote would be lost.
-        if await self._take_in_changes(certainly=True):
+        untouched = False
+        try:
+            stamp = await self._files.stat(room.path)
+            untouched = await self._is_untouched(stamp, certainly=True)
+        finally:
+            if not untouched:
+                self._known.not_saved()
+        if not untouched:
+            self._foreign = True
             return None
         return await self._files.write(room.path, room.kind, content, self._newline), seq, None
 
@@ -339,9 +373,11 @@ class Projection:
                 local, state, self._newline, self._digest, self._client_id
             )
         except DoubledIds:
+            self._known.not_saved()
             await room.edit(tell_cells_apart)
             return None
         except ChangedOnDisk:
+            self._known.not_saved()
             self._foreign = True
             return None
         return written, seq, mark
@@ -356,8 +392,8 @@ class Projection:
         seq, state = await self._state()
         return seq, await asyncio.to_thread(content_of, self._room.kind, [state])
 
-    async def _take_in_changes(self, *, certainly: bool) -> bool:
-        """Merge the file if others have changed it; tell whether they have.
+    async def _take_in_changes(self, *, certainly: bool) -> None:
+        """Merge the file if others have changed it.
 
         Args:
             certainly: As of :meth:`_is_untouched`.
@@ -366,10 +402,8 @@ class Projection:
         self._missing = 0
         if not stamp.writable:
             raise InvalidRequest("The file is read-only on disk, so changes can't be saved to it.")
-        if await self._is_untouched(stamp, certainly=certainly):
-            return False
-        await self._take_in(await self._files.read(self._room.path, self._room.kind))
-        return True
+        if not await self._is_untouched(stamp, certainly=certainly):
+            await self._take_in(await self._files.read(self._room.path, self._room.kind))
 
     async def _note(self, digest: str | None, seq: int, mark: bytes | None = None) -> None:
         """Remember that the file holds the document as it was at ``seq``.

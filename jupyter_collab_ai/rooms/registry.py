@@ -370,6 +370,7 @@ class Rooms:
             if room.shown_path != document.path:
                 await room.move(document.path)
         except BaseException:
+            await projection.abandon()
             await room.close()
             raise
         return _Open(room, projection, history.tail)
