@@ -198,6 +198,11 @@ class Projection:
 
     def seen(self, stamp: Stamp | None) -> None:
         """Look closer, unless the file is known to be as it was."""
+        known = self._stamp
+        if stamp and known and stamp.last_modified == known.last_modified:
+            # Many changes fit into one tick of a file system's clock, and few keep the size.
+            # (Of files on this machine that is known; contents managers differ in what they tell.)
+            self._foreign = self._foreign or stamp.size != known.size
         if (
             stamp is None
             or self._missing

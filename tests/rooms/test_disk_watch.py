@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
+from jupyter_collab_ai.rooms import projection
 from jupyter_collab_ai.rooms.disk_watch import DiskWatch
 from jupyter_collab_ai.rooms.files import Files, Stamp
 from tests.rooms.engine import House, until
@@ -154,3 +156,21 @@ async def test_one_file_that_cannot_be_looked_at_is_no_matter_of_the_others(
     monkeypatch.setattr(Path, "stat", odd)
     found = await Files(lambda: manager).stamps(["a.py", "odd.py"])
     assert [one is not None for one in found] == [True, False]
+
+
+async def test_a_change_within_the_tick_of_the_last_save_that_shows_is_found_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found only when the time could prove something, seconds later."""
+    monkeypatch.setattr(projection, "COARSE", timedelta(days=1))
+    house.write("a.py", "one\n")
+    ada = await house.client("ada", "a.py")
+    await ada.type("x")
+    await until(lambda: house.read("a.py") == "one\nx")
+    await until(lambda: ada.room.changed_at is None)
+    await ada.room.settle(5)
+    path = house.root / "a.py"
+    before = path.stat()
+    path.write_text("one\nx\nlonger\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    await until(lambda: str(ada.text) == "one\nx\nlonger\n")
