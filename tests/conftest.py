@@ -50,6 +50,7 @@ TWICE_IN_THE_FULL_RUN = (
     "identity/test_external.py",
     "plans",
     "rooms/test_disk.py",
+    "rooms/test_disk_races.py",
     "rooms/test_disk_watch.py",
     "rooms/test_history.py",
     "rooms/test_reopening.py",
@@ -59,6 +60,7 @@ TWICE_IN_THE_FULL_RUN = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     """Return how many processes ``-n auto`` starts: tests wait for a good part of their time."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
