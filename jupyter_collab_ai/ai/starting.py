@@ -33,7 +33,8 @@ async def start(*command: str, **options: Any) -> Process:
 
 
 async def _end_unwanted(starting: asyncio.Future[Process]) -> None:
-    with contextlib.suppress(OSError):
+    # Why it could not be started is nobody's business any more.
+    with contextlib.suppress(Exception):
         await end(await starting)
 
 

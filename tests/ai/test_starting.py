@@ -82,3 +82,22 @@ async def test_who_is_not_cancelled_gets_it() -> None:
 async def test_what_cannot_be_started_says_so() -> None:
     with pytest.raises(FileNotFoundError):
         await start("/no/such/program")
+
+
+async def test_who_is_cancelled_while_a_program_fails_to_start_stays_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, may = asyncio.Event(), asyncio.Event()
+
+    async def fail(*_command: str) -> None:
+        began.set()
+        await may.wait()
+        raise ValueError("embedded null byte")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
+    task = asyncio.create_task(start("program"))
+    await began.wait()
+    task.cancel()
+    may.set()
+    await asyncio.wait({task}, timeout=20)
+    assert task.cancelled()
