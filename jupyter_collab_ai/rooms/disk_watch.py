@@ -16,7 +16,7 @@ POLL = 1.0
 #: Files that are looked at in one go: on a slow disk the rest has its turn after them.
 AT_ONCE = 100
 #: Seconds after which those have to look for themselves whose files are looked at in one go.
-PATIENCE = 1.0
+PATIENCE = 2.0
 
 
 class Watched(Protocol):
