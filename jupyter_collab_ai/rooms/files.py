@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.heavy import Heavy
 from jupyter_collab_ai.rooms.local_files import LocalFile, Save, Unreadable
 
+log = logging.getLogger(__name__)
+
 #: Bytes that a file may have to be edited together: each time somebody opens it the server is
 #: busy with nothing else for about 3 ms for each MB.
 MAX_FILE = 64 * 1024 * 1024
@@ -32,6 +35,7 @@ MAX_FILE = 64 * 1024 * 1024
 GROWTH = 2
 
 _NO_FILE = "There is no such file; it may have been moved or deleted."
+_UNREADABLE = "The file can't be read from the server's disk; try again later."
 _FOLDER = "That is a folder, not a document; open a file in it."
 
 
@@ -91,6 +95,7 @@ class Files:
 
         Raises:
             NotFound: There is no such file.
+            OSError: The disk does not say.
         """
         place = local_files.place_of(self._manager(), path)
         if place is not None:
@@ -121,7 +126,11 @@ class Files:
             NotFound: There is no such file.
             DocumentTooLarge: It is too large to be edited together.
         """
-        size = (await self.stat(path)).size
+        try:
+            size = (await self.stat(path)).size
+        except OSError as error:
+            log.warning("A file could not be looked at: %s", error.strerror)
+            raise NotFound(_UNREADABLE) from error
         if size > self._max_file * (GROWTH if grown else 1):
             raise DocumentTooLarge(
                 f"The file has {size / 2**20:,.1f} MiB; files of up to "
@@ -327,7 +336,7 @@ def _stamp_of_place(place: Path) -> Stamp:
     """Return what the contents manager would say of a file on this machine."""
     try:
         found = place.stat()
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         raise NotFound(_NO_FILE) from None
     if stat.S_ISDIR(found.st_mode):
         raise NotFound(_FOLDER)

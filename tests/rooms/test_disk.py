@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -12,7 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from pycrdt import Array, Text
 
-from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest
+from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFound
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.content import make_cell
 from jupyter_collab_ai.rooms.documents import _NOTE_SAVED, _NOTE_SAVING
@@ -574,3 +576,29 @@ async def test_a_notebook_without_cell_ids_that_changes_twice_before_a_save(
     again = await house.client("ada", "n.ipynb", doc=ada.doc)
     await until(lambda: "mine" in house.read("n.ipynb"))
     assert _cells(again) == list(zip(ids, ["1 + mine", "three"], strict=True))
+
+
+async def test_a_disk_that_fails_for_a_while_ends_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three errors in a row, of whatever kind, counted as the end of the file."""
+    house.write("a.py", LINES)
+    ada = await house.client("ada", "a.py")
+    look = Path.stat
+    failed = 0
+
+    def fail(self: Path, **options: Any) -> os.stat_result:
+        nonlocal failed
+        if self.name == "a.py":
+            failed += 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return look(self, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", fail)
+        await until(lambda: failed >= 8, "looks that fail", within=30)
+        with pytest.raises(NotFound, match="can't be read"):
+            await house.rooms.describe("a.py")
+    assert not ada.connection.ended
+    house.write("a.py", LINES + ADDED)
+    await until(lambda: str(ada.text) == LINES + ADDED)
