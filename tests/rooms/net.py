@@ -6,6 +6,7 @@ The gate of ``access`` is not there: the handlers have to hold by themselves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from pycrdt import Doc, Map, Text, YMessageType, YSyncMessageType, read_message
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from jupyter_collab_ai.errors import InvalidRequest, Locked
 from jupyter_collab_ai.ids import DocumentId
@@ -234,8 +235,10 @@ class NetClient:
             self.send(protocol.update(event.update))
 
     def send(self, data: bytes) -> None:
-        if not self.closed:
-            self.socket.write_message(data, binary=True)
+        # The server may have ended it, and this not have heard of it yet.
+        with contextlib.suppress(WebSocketClosedError):
+            if not self.closed:
+                self.socket.write_message(data, binary=True)
 
     def type(self, text: str) -> None:
         self.text.insert(len(self.text), text)
