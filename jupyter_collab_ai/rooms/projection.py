@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from random import uniform
 from typing import Any
 
 from pycrdt import Doc
@@ -44,8 +45,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds from the last change until it is saved.
 SAVE_AFTER = 1.5
-#: Seconds from the first change until it is saved while people type on.
-WHILE_TYPING = 3.0
+#: Seconds from the first change until it is saved while people type on: at the least, and at the
+#: most. Each save draws its own, so that rooms that began together don't go on saving together.
+WHILE_TYPING = (2.5, 3.5)
 #: Seconds from a change until it is in the file at the latest, also where saving takes long.
 FOLLOWS_WITHIN = 4.0
 #: Seconds until a file that was not there is looked for again.
@@ -116,6 +118,7 @@ class Projection:
         self._retry = 0.0
         #: Seconds that the last save took.
         self._took = 0.0
+        self._while_typing = _draw()
         #: Under which the document is marked as saved where another process does it.
         self._client_id = new_client_id()
 
@@ -269,7 +272,7 @@ class Projection:
 
     def _most(self) -> float:
         """Return the seconds from the first change until it is saved although people type on."""
-        return max(SAVE_AFTER, min(WHILE_TYPING, FOLLOWS_WITHIN - self._took))
+        return max(SAVE_AFTER, min(self._while_typing, FOLLOWS_WITHIN - self._took))
 
     async def _look(self) -> None:
         # What is seen from here on may be newer than what is looked at.
@@ -343,6 +346,7 @@ class Projection:
         await self._note(written.digest, seq, mark)
         self._retry = 0.0
         self._took = time.monotonic() - began
+        self._while_typing = _draw()
         self._on_saved(True, None)
         return True
 
@@ -517,6 +521,10 @@ class Projection:
         if version is not None:
             log.info("A file changed on disk where people had changed it too; both are kept.")
             self._conflicts.tell(version, outcome.conflicts)
+
+
+def _draw() -> float:
+    return uniform(*WHILE_TYPING)  # noqa: S311 (no secret)
 
 
 def _sentence(error: Exception) -> str:

@@ -141,8 +141,7 @@ async def test_a_change_that_is_seen_while_one_is_merged_is_looked_at(
 ) -> None:
     """It was found by the next look only, a second later."""
     house.rooms._disk._every = 3600  # it hears of its file from this test alone
-    for name in ("SAVE_AFTER", "WHILE_TYPING"):
-        monkeypatch.setattr(projection_module, name, 3600.0)  # saving looks, too
+    monkeypatch.setattr(projection_module, "SAVE_AFTER", 3600.0)  # saving looks, too
     house.write("a.py", LINES)
     ada = await house.client("ada", "a.py")
     read = Files.read
