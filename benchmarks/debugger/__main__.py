@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.debugger.measure import Lines, Score, by_rule, score
 from benchmarks.debugger.sets import Case, read
-from benchmarks.debugger.tools import AT_ONCE, OURS, TOOLS, WITH_MODEL, Told, WithModel, expected
+from benchmarks.debugger.tools import (
+    AT_ONCE,
+    OURS,
+    TOOLS,
+    WITH_MODEL,
+    Told,
+    Tool,
+    WithModel,
+    expected,
+)
 from jupyter_collab_ai.ai.model import DEADLINE, ModelSettings
-
-Tool = Callable[[list[str]], list[list[Told]]]
 
 _HEAD = (
     "set",

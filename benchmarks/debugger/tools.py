@@ -47,6 +47,10 @@ class Told:
     cwe: str | None = None
 
 
+#: Says of each text what it finds there.
+Tool = Callable[[list[str]], list[list[Told]]]
+
+
 def ours(texts: list[str]) -> list[list[Told]]:
     """Ask the debugger without a model."""
 
@@ -193,4 +197,4 @@ def _by_text(texts: list[str], found: list[tuple[str, int, str]]) -> list[list[T
     return answers
 
 
-TOOLS: dict[str, Callable[[list[str]], list[list[Told]]]] = {OURS: ours, RUFF: ruff, BANDIT: bandit}
+TOOLS: dict[str, Tool] = {OURS: ours, RUFF: ruff, BANDIT: bandit}

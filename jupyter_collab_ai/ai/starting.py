@@ -17,8 +17,8 @@ _CHUNK = 64 * 1024
 async def start(*command: str, **options: Any) -> Process:
     """Start a program; see :func:`asyncio.create_subprocess_exec`.
 
-    That one, cancelled before it has connected the pipes (in CPython 3.11 to 3.14,
-    ``asyncio/unix_events.py``), kills what it has started but never closes them, and waits for
+    That one, cancelled before it has connected the pipes (``asyncio/unix_events.py`` of CPython
+    3.11), kills what it has started but never closes them, and waits for
     their end: for ever, where a grandchild has them too.
 
     Raises:

@@ -118,8 +118,9 @@ class Projection:
         self._retry = 0.0
         #: Seconds that the last save took.
         self._took = 0.0
+        #: Seconds for which the next save waits at the most while people type on.
         self._while_typing = _draw()
-        #: Under which the document is marked as saved where another process does it.
+        #: Under which the document is marked as saved where its file is written here.
         self._client_id = new_client_id()
 
     async def start(self, disk: OnDisk | None) -> None:
@@ -287,14 +288,18 @@ class Projection:
             self._look_due = True
             raise
 
+    @property
+    def _modified(self) -> datetime | None:
+        """When the file was changed last, by its time when it was last read or written."""
+        return None if self._stamp is None else self._stamp.last_modified
+
     def _is_another(self, stamp: Stamp) -> bool:
         """Tell whether the file is certainly not as it was last read or written."""
-        known = None if self._stamp is None else self._stamp.last_modified
-        return self._foreign or stamp.last_modified != known
+        return self._foreign or stamp.last_modified != self._modified
 
     def _is_to_be_checked(self) -> bool:
         """Tell whether its time proves nothing yet, and by now could."""
-        known = None if self._stamp is None else self._stamp.last_modified
+        known = self._modified
         if self._digest is None or known is None or utcnow() - known <= COARSE:
             return False
         return self._checked is None or self._checked - known <= COARSE

@@ -72,6 +72,13 @@ async def test_who_shortens_a_file_within_the_tick_of_the_last_save(house: House
     await until(lambda: house.read("a.py") == str(ada.text) == "one\nthree\n")
 
 
+async def _open(house: House) -> Client:
+    """Open a file that is replaced as a whole."""
+    write_whole(house.manager, lambda: False)
+    house.write("a.py", "x\n")
+    return await house.client("ada", "a.py")
+
+
 def _be_late(monkeypatch: pytest.MonkeyPatch, house: House, times: int = 1) -> None:
     """Let another program write the file right before it is replaced."""
     write_local = Files.write_local
@@ -113,9 +120,7 @@ async def test_who_asks_for_a_save_gets_one_though_the_file_changes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They were told that it was saved, when it was only to be tried once more."""
-    write_whole(house.manager, lambda: False)
-    house.write("a.py", "x\n")
-    ada = await house.client("ada", "a.py")
+    ada = await _open(house)
     _be_late(monkeypatch, house)
     await ada.type("mine\n")
     await ada.room.settle(5)
@@ -126,9 +131,7 @@ async def test_who_asks_for_a_save_gets_one_though_the_file_changes(
 async def test_a_server_that_stops_saves_though_the_file_changes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_whole(house.manager, lambda: False)
-    house.write("a.py", "x\n")
-    ada = await house.client("ada", "a.py")
+    ada = await _open(house)
     await ada.type("mine\n")
     await until(lambda: len(ada.saved) == ada.connection.frames)
     _be_late(monkeypatch, house)

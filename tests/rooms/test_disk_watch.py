@@ -13,7 +13,7 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from jupyter_collab_ai.rooms import projection
 from jupyter_collab_ai.rooms.disk_watch import DiskWatch
 from jupyter_collab_ai.rooms.files import Files, Stamp
-from tests.rooms.engine import House, until
+from tests.rooms.engine import Client, House, until
 
 SOON = 0.01
 
@@ -98,8 +98,8 @@ async def test_a_file_that_nobody_touches_is_not_read_again(
     await until(lambda: str(ada.text) == "two\n")
 
 
-async def test_a_change_within_the_tick_of_the_last_save_is_found(house: House) -> None:
-    """The file has another content, and the same size and time as when it was saved."""
+async def _changed_within_the_tick(house: House, text: str) -> Client:
+    """Let somebody write "one" and "x", and another program ``text``, with the time of the save."""
     house.write("a.py", "one\n")
     ada = await house.client("ada", "a.py")
     await ada.type("x")
@@ -108,8 +108,14 @@ async def test_a_change_within_the_tick_of_the_last_save_is_found(house: House) 
     await ada.room.settle(5)
     path = house.root / "a.py"
     before = path.stat()
-    path.write_text("two\nx")
+    path.write_text(text)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return ada
+
+
+async def test_a_change_within_the_tick_of_the_last_save_is_found(house: House) -> None:
+    """The file has another content, and the same size and time as when it was saved."""
+    ada = await _changed_within_the_tick(house, "two\nx")
     await until(lambda: str(ada.text) == "two\nx")
 
 
@@ -163,14 +169,5 @@ async def test_a_change_within_the_tick_of_the_last_save_that_shows_is_found_at_
 ) -> None:
     """It was found only when the time could prove something, seconds later."""
     monkeypatch.setattr(projection, "COARSE", timedelta(days=1))
-    house.write("a.py", "one\n")
-    ada = await house.client("ada", "a.py")
-    await ada.type("x")
-    await until(lambda: house.read("a.py") == "one\nx")
-    await until(lambda: ada.room.changed_at is None)
-    await ada.room.settle(5)
-    path = house.root / "a.py"
-    before = path.stat()
-    path.write_text("one\nx\nlonger\n")
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    ada = await _changed_within_the_tick(house, "one\nx\nlonger\n")
     await until(lambda: str(ada.text) == "one\nx\nlonger\n")
