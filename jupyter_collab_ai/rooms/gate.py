@@ -213,12 +213,14 @@ class LogState:
         self._absorb(update, plan, account)
 
     def _absorb(self, update: Update, plan: _Plan, account: UserId | None) -> None:
-        deleted = IdRanges(
-            (struct.client, max(struct.clock, self.clock(struct.client)), struct.end)
-            for struct in plan.fresh
-            if struct.kind in (Kind.GC, Kind.DELETED)
-        )
-        deleted.merge(update.deletions)
+        deleted = update.deletions
+        if plan.gone:
+            deleted = IdRanges(
+                (struct.client, max(struct.clock, self.clock(struct.client)), struct.end)
+                for struct in plan.fresh
+                if struct.kind in (Kind.GC, Kind.DELETED)
+            )
+            deleted.merge(update.deletions)
         state_map = IdRanges()
         for struct in plan.fresh:
             if _parent_is_among(struct, self._state_map, state_map):
@@ -653,7 +655,7 @@ class _Case:
             # Also where it only deletes: what was refused before may be among that.
             return Reset(ResetReason.BARRED)
         strange = {client for client in fresh if self.is_strange(client)}
-        if any(self._reaches_bar(client, fresh) for client in fresh):
+        if log.barred and any(self._reaches_bar(client, fresh) for client in fresh):
             return Reset(ResetReason.BARRED)
         if strange:
             return self._judge_strange(kind, fresh, strange, lacking)
@@ -664,7 +666,9 @@ class _Case:
         if len(binds) > MAX_NEW_CLIENTS:
             return Reset(ResetReason.UNKNOWN_HISTORY)
         plan = _plan(update, log)
-        if not plan.complete or any(end > plan.clock(client, log) for client, _, end in lacking):
+        if not plan.complete or (
+            lacking and any(end > plan.clock(client, log) for client, _, end in lacking)
+        ):
             if kind is SyncKind.STEP2:
                 return Reset(ResetReason.GAP)
             return Defer(ask=standing.synced)
@@ -888,6 +892,19 @@ class _Plan:
 def _plan(update: Update, log: LogState) -> _Plan:
     """Find an order in which every new struct comes after all that it hangs on."""
     plan = _Plan()
+    if len(update.clients) == 1:
+        # What is typed comes as one struct that goes on where its client was: there is nothing
+        # to put into an order.
+        ((client, structs),) = update.clients.items()
+        first = structs[0]
+        if (
+            len(structs) == 1
+            and first.kind is not Kind.SKIP
+            and first.clock == log.clock(client)
+            and _missing(first, plan, log) is None
+        ):
+            plan.add(first, log)
+            return plan
     position = dict.fromkeys(update.clients, 0)
     #: Of each client, who waits for which clock of it.
     waiting: dict[int, list[tuple[int, int]]] = {}

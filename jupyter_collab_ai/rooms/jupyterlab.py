@@ -32,8 +32,9 @@ from jupyter_collab_ai.rooms.lobby import LOBBY_ID, Lobby
 from jupyter_collab_ai.rooms.ports import Right, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.side_rooms import SideRooms
-from jupyter_collab_ai.rooms.sockets import Outbox, Socket, retrieve
+from jupyter_collab_ai.rooms.sockets import Socket
 from jupyter_collab_ai.rooms.timelines import Timeline
+from jupyter_collab_ai.rooms.wire import Outbox, retrieve
 from jupyter_collab_ai.web import metrics
 from jupyter_collab_ai.web.errors import status_of
 from jupyter_collab_ai.web.handlers import ApiHandler

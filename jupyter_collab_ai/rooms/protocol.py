@@ -182,6 +182,12 @@ def raw(content: Mapping[str, Any]) -> bytes:
     return bytes(out)
 
 
+def saved(number: int) -> bytes:
+    """Return the raw frame that tells a client which of its frames was recorded."""
+    content = b'{"type":"saved","seq":%d}' % number
+    return bytes((MessageType.RAW, len(content))) + content
+
+
 def _sync(kind: SyncKind, payload: bytes) -> bytes:
     out = bytearray((MessageType.SYNC,))
     write_varuint(out, kind)

@@ -31,6 +31,9 @@ class Recorder:
         self._document_id = document_id
         self._epoch = epoch
         self._in_trouble = False
+        #: Since when the database has been asked without an answer, by the event loop's clock.
+        self._asked_at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
         #: Told in a sentence why nothing can be recorded, and with None that it can again.
         self.on_trouble: Callable[[str | None], None] | None = None
 
@@ -71,10 +74,9 @@ class Recorder:
 
     async def insist(self, act: Callable[[], Awaitable[T]]) -> T:
         """Ask the database until it answers, and let people know while it does not."""
-        loop = asyncio.get_running_loop()
         delay = FIRST_RETRY
         while True:
-            slow = loop.call_later(SLOW, self._tell, _WAITING)
+            self._watch()
             try:
                 result = await act()
             except DatabaseUnavailable as error:
@@ -85,7 +87,29 @@ class Recorder:
                 self._tell(None)
                 return result
             finally:
-                slow.cancel()
+                self._asked_at = None
+
+    def _watch(self) -> None:
+        """Tell when this question has been open for long.
+
+        One timer serves the questions of a while: to set one for each, and to cancel it, costs
+        as much as to ask.
+        """
+        loop = asyncio.get_running_loop()
+        self._asked_at = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(SLOW, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._asked_at is None:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._asked_at + SLOW
+        if due <= loop.time():
+            self._tell(_WAITING)
+        else:
+            self._timer = loop.call_at(due, self._look)
 
     def _tell(self, why: str | None) -> None:
         if (why is not None) == self._in_trouble:

@@ -24,6 +24,7 @@ from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection, Frame
 from jupyter_collab_ai.rooms.copies import (
+    EMPTY_DELETE_SET,
     EMPTY_UPDATE,
     change_copy,
     log_state_of,
@@ -63,6 +64,7 @@ from jupyter_collab_ai.rooms.log import (
 from jupyter_collab_ai.rooms.panics import catch_panics
 from jupyter_collab_ai.rooms.ports import Right, Rights
 from jupyter_collab_ai.rooms.presence import Gathering
+from jupyter_collab_ai.rooms.rechecking import Rechecking
 from jupyter_collab_ai.rooms.recorder import Recorder
 from jupyter_collab_ai.rooms.work import (
     CatchUp,
@@ -84,9 +86,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Seconds after which rights are asked for again, though nobody has said that they changed:
-#: another server's word may be lost.
-RECHECK = 5.0
 #: Frames of a connection that may wait for what they hang on.
 MAX_DEFERRED = 4096
 
@@ -138,12 +137,13 @@ class LiveRoom:
         self._stale: set[Connection] = set()
         #: Who has sent what is being worked on; they may have left.
         self._senders: set[Connection] = set()
-        #: When the oldest answer about somebody's rights is too old, by the monotonic clock.
-        self._recheck_at = 0.0
         self.presence = Gathering(lambda: self.connections, lambda: self._state.owners)
         self._state = log_state
         self._recorder = Recorder(update_log, document.id, document.epoch)
         self._rights = rights
+        self._rechecking = Rechecking(
+            self.connections, lambda who: rights.rights_of(who, self.path), self._suspect
+        )
         self._on_failure = on_failure
         self._inbox: Inbox[Item] = Inbox()
         self._worker: asyncio.Task[None] | None = None
@@ -151,9 +151,7 @@ class LiveRoom:
         #: Updates that others made directly in the live document, not recorded yet.
         self._direct: list[Change] = []
         self._server_clients: dict[tuple[Origin, UserId | None], int] = {}
-        #: Since when the file lacks some of the content, by the monotonic clock; None while it
-        #: has all of it.
-        self.changed_at: float | None = None
+        self._changed_at: float | None = None
         #: When it last did so, whether or not the file has that.
         self.edited_at = 0.0
         self.on_change: Callable[[], None] | None = None
@@ -161,12 +159,18 @@ class LiveRoom:
         self.failed = False
         self._applied: Change | None = None
         self._advanced = asyncio.Event()
-        self._watched: list[Any] = []
+        self._content: list[Any] = []
+        self._content_subscriptions: list[tuple[Any, Subscription]] = []
         #: What writers are told who join while all are to hold still; see ``freezing``.
         self.freezes: list[Frame] = []
-        #: What holds the document that holds it, and has to be let go of at the end.
-        self._subscriptions: list[tuple[Any, Subscription]] = [(doc, doc.observe(self._observe))]
-        self._watch_content()
+        # (It holds the document that holds it, and has to be let go of at the end.)
+        self._subscription: Subscription | None = doc.observe(self._observe)
+        # pycrdt lets go of an observer together with the object that it was set on.
+        if self.kind is Kind.NOTEBOOK:
+            self._content = [doc.get("cells", type=Array), doc.get("meta", type=Map)]
+        else:
+            self._content = [doc.get("source", type=Text)]
+        self._listen()
 
     def when_in_trouble(self, told: Callable[[str | None], None]) -> None:
         """Let ``told`` hear why nothing can be recorded, and with None that it can again."""
@@ -250,6 +254,10 @@ class LiveRoom:
                 self._stale.add(connection)
         if self._stale:
             self._inbox.wake()
+
+    def _suspect(self, connection: Connection) -> None:
+        self._stale.add(connection)
+        self._inbox.wake()
 
     def owners(self) -> dict[int, UserId | None]:
         """Return whose each Yjs client id is that has written here; None for the server's own."""
@@ -451,9 +459,12 @@ class LiveRoom:
         self.end_connections(ending)
         self.presence.close()
         self._advanced.set()
-        while self._subscriptions:
-            observed, subscription = self._subscriptions.pop()
-            observed.unobserve(subscription)
+        self._rechecking.close()
+        self._stop_listening()
+        self._content.clear()
+        if self._subscription is not None:
+            self.doc.unobserve(self._subscription)
+            self._subscription = None
 
     async def _run(self) -> None:
         items: list[Item] = []
@@ -493,8 +504,7 @@ class LiveRoom:
     # ------------------------------------------------------------ the worker
 
     async def _work(self, items: Sequence[Item]) -> None:
-        await self._refresh_rights()
-        await self._record_direct()
+        await self._settle_rest()
         frames: list[SyncFrame] = []
         for item in items:
             if isinstance(item, SyncFrame):
@@ -505,7 +515,8 @@ class LiveRoom:
             if item.done.cancelled():
                 continue
             # What other extensions did meanwhile comes first, or it would not be recorded.
-            await self._record_direct()
+            if self._direct:
+                await self._record_direct()
             if isinstance(item, Edit):
                 await self._take_edit(item)
             elif isinstance(item, Foreign):
@@ -516,6 +527,16 @@ class LiveRoom:
                 self._take_look(item)
         await self._take_frames(frames)
 
+    async def _settle_rest(self) -> None:
+        """Do what comes before anything is taken or shown.
+
+        What others have done to the live document would be shown with the rest, and whoever was
+        demoted or removed is not to be shown what comes next.
+        """
+        while self._direct or self._stale:
+            await self._record_direct()
+            await self._refresh_rights()
+
     async def _take_frames(self, frames: list[SyncFrame]) -> None:
         if not frames:
             return
@@ -523,11 +544,12 @@ class LiveRoom:
         # Of those who had left by then nobody heard when their rights changed.
         self._stale |= self._senders - self.connections
         await parse_large(frames)
-        self._doubt_old_answers()
+        self._stale |= self._rechecking.too_old()
         asked: set[int] = set()
         elsewhere: dict[int, UserId] = {}
         while True:
-            await self._refresh_rights()
+            if self._stale:
+                await self._refresh_rights()
             self._state.begin()
             judged = self._judge(frames, elsewhere)
             if unasked := judged.brought - asked:
@@ -552,10 +574,8 @@ class LiveRoom:
                 self._state.commit()
                 self._advance(len(judged.entries))
                 break
-        # What others have done to the live document meanwhile would be shown with the rest.
-        await self._record_direct()
-        # Whoever was demoted or removed meanwhile is not shown what comes next.
-        await self._refresh_rights()
+        if self._direct or self._stale:
+            await self._settle_rest()
         self._senders = set()
         self._show(judged)
 
@@ -575,14 +595,6 @@ class LiveRoom:
             if records[client].user_id not in (account, claims.get(client))
         }
 
-    def _doubt_old_answers(self) -> None:
-        now = time.monotonic()
-        if now < self._recheck_at:
-            return
-        self._stale |= {one for one in self.connections if one.checked_at <= now - RECHECK}
-        asked = (one.checked_at for one in self.connections - self._stale)
-        self._recheck_at = min(asked, default=now) + RECHECK
-
     def _judge(self, frames: Sequence[SyncFrame], elsewhere: Mapping[int, UserId]) -> Judged:
         """Gate frames, in order; what is accepted counts for those after it.
 
@@ -593,7 +605,7 @@ class LiveRoom:
         """
         judged = Judged()
         claims = self.presence.claims()
-        of_pasts = {**claims, **elsewhere}
+        of_pasts = {**claims, **elsewhere} if elsewhere else claims
         out: set[Connection] = set()
         for frame in frames:
             connection = frame.connection
@@ -645,6 +657,8 @@ class LiveRoom:
         accepted = [frame for frame, verdict in judged.verdicts if isinstance(verdict, Accept)]
         change = self._apply([frame.message.payload for frame in accepted])
         for connection, standing in judged.standings.items():
+            if standing is connection.standing:
+                continue
             # What changed while this was recorded is not undone.
             connection.standing = replace(
                 standing, may_edit=connection.right.may_write, client=connection.standing.client
@@ -688,7 +702,7 @@ class LiveRoom:
 
     def _acknowledge(self, connection: Connection, number: int) -> None:
         if connection.acknowledge:
-            connection.send(Frame(protocol.raw({"type": "saved", "seq": number})))
+            connection.send(Frame(protocol.saved(number)))
 
     def _reset(self, connection: Connection, reason: ResetReason) -> None:
         connection.send(Frame(protocol.raw({"type": "reset", "reason": reason.value})))
@@ -879,17 +893,25 @@ class LiveRoom:
         """Apply recorded updates; return what changed by it, as one update for the others."""
         if not updates:
             return None
+        if self._changed_at is not None:
+            # It is known that the file has to be written. To be told of each change, too, costs
+            # more than to apply it.
+            self._stop_listening()
         self._applied = None
         self._applying = True
         try:
-            with self.doc.transaction():
-                for data in updates:
-                    self.doc.apply_update(data)
+            if len(updates) == 1:
+                self.doc.apply_update(updates[0])
+            else:
+                with self.doc.transaction():
+                    for data in updates:
+                        self.doc.apply_update(data)
         finally:
             self._applying = False
         if self._applied is None:
             return None
-        self._state.absorb_deletions(IdRanges.decode(self._applied.delete_set))
+        if self._applied.delete_set != EMPTY_DELETE_SET:
+            self._state.absorb_deletions(IdRanges.decode(self._applied.delete_set))
         return self._applied.update
 
     def _broadcast(self, data: bytes, but: Collection[Connection] = ()) -> None:
@@ -933,6 +955,8 @@ class LiveRoom:
         # The event is of use within this call only.
         # (Of its members pycrdt's stubs name the update alone.)
         change = Change(event.update, event.delete_set)  # type: ignore[attr-defined]
+        if not self._content_subscriptions:
+            self.edited_at = time.monotonic()
         if self._applying:
             self._applied = change
             return
@@ -940,21 +964,37 @@ class LiveRoom:
         self._direct.append(change)
         self._inbox.wake()
 
-    def _watch_content(self) -> None:
-        # pycrdt lets go of an observer together with the object that it was set on.
-        if self.kind is Kind.NOTEBOOK:
-            self._watched = [self.doc.get("cells", type=Array), self.doc.get("meta", type=Map)]
-            for part in self._watched:
-                self._subscriptions.append((part, part.observe_deep(self._content_changed)))
-        else:
-            self._watched = [self.doc.get("source", type=Text)]
-            source = self._watched[0]
-            self._subscriptions.append((source, source.observe(self._content_changed)))
+    @property
+    def changed_at(self) -> float | None:
+        """Since when the file lacks some of the content, by the monotonic clock.
+
+        None while it has all of it.
+        """
+        return self._changed_at
+
+    @changed_at.setter
+    def changed_at(self, moment: float | None) -> None:
+        self._changed_at = moment
+        if moment is None:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Be told of changes to the content, as opposed to what else is in the document."""
+        if self._content_subscriptions:
+            return
+        for part in self._content:
+            observe = part.observe if isinstance(part, Text) else part.observe_deep
+            self._content_subscriptions.append((part, observe(self._content_changed)))
+
+    def _stop_listening(self) -> None:
+        while self._content_subscriptions:
+            part, subscription = self._content_subscriptions.pop()
+            part.unobserve(subscription)
 
     def _content_changed(self, _event: object) -> None:
         self.edited_at = time.monotonic()
-        if self.changed_at is None:
-            self.changed_at = self.edited_at
+        if self._changed_at is None:
+            self._changed_at = self.edited_at
             if self.on_change is not None:
                 self.on_change()
 

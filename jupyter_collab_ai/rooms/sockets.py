@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,8 +17,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async
 from tornado import web
-from tornado.iostream import IOStream, StreamClosedError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
+from tornado.websocket import WebSocketHandler, WebSocketProtocol
 
 from jupyter_collab_ai.errors import CollabError, NotAuthenticated, NotFound
 from jupyter_collab_ai.ids import DocumentId, SessionId
@@ -31,6 +29,7 @@ from jupyter_collab_ai.rooms.following import Following
 from jupyter_collab_ai.rooms.ports import Logins, Rights
 from jupyter_collab_ai.rooms.registry import Rooms
 from jupyter_collab_ai.rooms.room import LiveRoom
+from jupyter_collab_ai.rooms.wire import MAX_BACKLOG, Outbox, reading_ahead
 from jupyter_collab_ai.web import metrics
 from jupyter_collab_ai.web.metrics import Endpoint, Transport
 from jupyter_collab_ai.web.seats import Seats
@@ -41,123 +40,10 @@ log = logging.getLogger(__name__)
 SUBPROTOCOL = "collab-ai"
 #: Bytes that a message may have.
 MAX_MESSAGE = 16 * 1024 * 1024
-#: Bytes that may wait for a slow client before it is let go.
-MAX_BACKLOG = 16 * 1024 * 1024
 #: Messages that are taken from a connection before everything else has its turn.
 AT_ONCE = 100
 #: Seconds between two pings.
 PING_INTERVAL = 30.0
-
-
-#: The protocol; the stream to write encoded frames to, where that is possible; and whether that
-#: is but a socket.
-_Way = tuple[WebSocketProtocol13, IOStream | None, bool]
-
-
-class Outbox:
-    """Hands frames to one WebSocket, and keeps a bounded number back while it is slow.
-
-    Frames come encoded, so sending to many costs one call of the system each, and neither a
-    future nor a task. Where that is not possible (the connection is encrypted here, or
-    compresses, or has not taken all that came before) Tornado does its part.
-    """
-
-    def __init__(
-        self,
-        handler: WebSocketHandler,
-        close: Callable[[Ending, str | None], None],
-        max_backlog: int = MAX_BACKLOG,
-    ) -> None:
-        self._handler = handler
-        self._close = close
-        self._max_backlog = max_backlog
-        self._waiting: deque[Frame] = deque()
-        self._bytes = 0
-        self._writing = False
-        self._over = False
-        self._way: _Way | None = None
-        #: Called once when the client is too far behind.
-        self.on_overflow: Callable[[], None] | None = None
-
-    def send(self, frame: Frame) -> None:
-        """Send now, or as soon as what was sent before is out."""
-        if self._over:
-            return
-        if self._writing or self._waiting:
-            self._waiting.append(frame)
-            self._bytes += len(frame.wire)
-            if self._bytes > self._max_backlog and self.on_overflow is not None:
-                self.on_overflow()
-            return
-        self._write(frame)
-
-    def close(self, ending: Ending, sentence: str | None = None) -> None:
-        """End the connection; what still waits is not sent any more."""
-        self._drop()
-        self._close(ending, sentence)
-
-    def _drop(self) -> None:
-        self._over = True
-        self._waiting.clear()
-        self._bytes = 0
-
-    def _write(self, frame: Frame) -> None:
-        try:
-            connection, stream, plain = self._way or self._find_way()
-            if connection.is_closing():
-                raise WebSocketClosedError
-            if stream is None:
-                written = self._handler.write_message(frame.payload, binary=True)
-                done = False
-            else:
-                sent = 0  # what waits in the stream has to go first
-                if plain and not stream.writing():
-                    # ``IOStream.write`` copies into a buffer, and makes a future and two
-                    # callbacks, even where all of it goes out at once, which is nearly always:
-                    # that costs as much again as to send.
-                    try:
-                        sent = stream.socket.send(frame.wire)
-                    except OSError:
-                        # It takes nothing now, or is broken, which Tornado finds out.
-                        sent = 0
-                    if sent == len(frame.wire):
-                        return
-                written = stream.write(memoryview(frame.wire)[sent:])
-                done = not stream.writing()
-        except (StreamClosedError, WebSocketClosedError):
-            self._drop()
-            return
-        if done:
-            # Nobody waits for this future; an error in it shows as the end of the connection.
-            written.add_done_callback(retrieve)
-            return
-        self._writing = True
-        written.add_done_callback(self._written)
-
-    def _find_way(self) -> _Way:
-        connection: Any = self._handler.ws_connection
-        if connection is None:
-            raise WebSocketClosedError
-        stream = connection.stream if connection._compressor is None else None
-        # Another class may do more than to send (TLS).
-        self._way = (connection, stream, type(stream) is IOStream)
-        return self._way
-
-    def _written(self, future: asyncio.Future[None]) -> None:
-        self._writing = False
-        if future.cancelled() or future.exception() is not None:
-            self._drop()
-            return
-        while self._waiting and not self._writing:
-            frame = self._waiting.popleft()
-            self._bytes -= len(frame.wire)
-            self._write(frame)
-
-
-def retrieve(future: asyncio.Future[None]) -> None:
-    """Look at what came of writing, for the sake of asyncio, which complains otherwise."""
-    if not future.cancelled():
-        future.exception()
 
 
 class Socket(WebSocketHandler, JupyterHandler):
@@ -209,6 +95,10 @@ class Socket(WebSocketHandler, JupyterHandler):
 
     def get_compression_options(self) -> None:
         """Don't compress: a frame is encoded once for all."""
+
+    def get_websocket_protocol(self) -> WebSocketProtocol | None:
+        """Return what speaks the protocol on this connection."""
+        return reading_ahead(super().get_websocket_protocol())
 
     # ------------------------------------------------------------ who is it
 

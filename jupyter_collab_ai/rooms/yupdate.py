@@ -328,6 +328,9 @@ class Reader:
     def varuint(self, limit: int = MAX_CLIENT) -> int:
         """Read an unsigned number of at most ``limit``, in the shortest form alone."""
         data, position, end = self.data, self.position, self.end
+        if position < end and (value := data[position]) < 0x80 and value <= limit:
+            self.position = position + 1
+            return value
         value = shift = 0
         while True:
             if position >= end:
@@ -766,9 +769,12 @@ def _too_deep(value: object) -> bool:
 
 
 def _read_deletions(reader: Reader) -> IdRanges:
+    clients = reader.count(bytes_each=2)
+    if not clients:
+        return IdRanges()
     ranges: list[tuple[int, int, int]] = []
     seen: set[int] = set()
-    for _ in range(reader.count(bytes_each=2)):
+    for _ in range(clients):
         client = reader.varuint(MAX_CLIENT)
         if client in seen:
             raise MalformedUpdate("A client occurs twice.")

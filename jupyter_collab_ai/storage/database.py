@@ -29,8 +29,9 @@ from jupyter_collab_ai.storage.changes import (
     PostgresListener,
     SqliteListener,
 )
+from jupyter_collab_ai.storage.checkpoints import Checkpointer
 from jupyter_collab_ai.storage.driver import Prepared, Row
-from jupyter_collab_ai.storage.engine import make_engine, parse_url
+from jupyter_collab_ai.storage.engine import begin_writing, make_engine, parse_url
 from jupyter_collab_ai.storage.migrate import migrate
 from jupyter_collab_ai.storage.tables import changes as changes_table
 from jupyter_collab_ai.storage.writer import Undone, Writer
@@ -99,6 +100,7 @@ class Database:
         #: Through which all that writes to SQLite goes, once the event loop runs.
         self._writer = Writer(self._begin_again) if self.is_sqlite else None
         self._kept: Connection | None = None
+        self._checkpointer = Checkpointer(self._file) if self.is_sqlite else None
         self._listener: SqliteListener | PostgresListener | None = None
         #: Names this process in leases and notifications.
         self.server_id = new_id()
@@ -111,6 +113,11 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is the embedded database."""
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def _file(self) -> str:
+        assert self.url.database is not None  # parse_url lets no other through
+        return self.url.database
 
     def migrate(self) -> None:
         """Bring the schema up to date; safe when several servers start at once.
@@ -138,9 +145,7 @@ class Database:
             return
         loop = asyncio.get_running_loop()
         if self.is_sqlite:
-            path = self.url.database
-            assert path is not None  # parse_url lets no other through
-            self._listener = SqliteListener(path, self.server_id, loop, self.changes)
+            self._listener = SqliteListener(self._file, self.server_id, loop, self.changes)
         else:
             self._listener = PostgresListener(self.url, self.server_id, loop, self.changes)
         self._listener.start()
@@ -158,6 +163,8 @@ class Database:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         self._executor.shutdown(wait=True)
         self._engine.dispose()
 
@@ -224,8 +231,10 @@ class Database:
             connection = self._engine.connect().execution_options(collab_write=True)
             self._kept = connection
         try:
-            with connection.begin():
+            with begin_writing(connection):
                 yield connection
+            if self._checkpointer is not None:
+                self._checkpointer.committed()
         except BaseException:
             # Whatever state it is in, the next transaction gets another one.
             self._kept = None

@@ -46,8 +46,10 @@ class Prepared:
             DBAPIError: As SQLAlchemy raises it.
         """
         dialect = connection.dialect
-        if len(rows) > 1 and not isinstance(rows, Mapping) and dialect.name != "sqlite":
+        row = rows if isinstance(rows, Mapping) else rows[0] if len(rows) == 1 else None
+        if row is None and dialect.name != "sqlite":
             # The driver would wait for the server's answer after each of them.
+            assert not isinstance(rows, Mapping)
             return self._run_together(connection, rows)
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
@@ -58,11 +60,10 @@ class Prepared:
         with driver_errors(connection):
             cursor = connection.connection.cursor()
             try:
-                if isinstance(rows, Mapping):
-                    cursor.execute(compiled.text, compiled.bind(rows))
-                elif len(rows) == 1:
-                    cursor.execute(compiled.text, compiled.bind(rows[0]))
+                if row is not None:
+                    cursor.execute(compiled.text, compiled.bind(row))
                 else:
+                    assert not isinstance(rows, Mapping)
                     cursor.executemany(compiled.text, [compiled.bind(row) for row in rows])
                 return int(cursor.rowcount)
             finally:
@@ -132,18 +133,32 @@ def savepoint(connection: Connection) -> Iterator[None]:
         cursor.close()
 
 
-@contextlib.contextmanager
-def driver_errors(connection: Connection) -> Iterator[None]:
+class driver_errors:  # noqa: N801 - it is used as a function
     """Raise what the driver raises as SQLAlchemy would, and give up a connection that is broken.
 
     Raises:
         DBAPIError: One of its kinds, by the kind of the driver's error.
     """
-    dialect = connection.dialect
-    base = dialect.loaded_dbapi.Error
-    try:
-        yield
-    except base as error:
+
+    # (A generator with a decorator costs several times as much, and each keystroke needs four.)
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if error is None:
+            return
+        connection = self._connection
+        dialect = connection.dialect
+        base = dialect.loaded_dbapi.Error
+        if not isinstance(error, base):
+            return
         broken = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
         if broken:
             connection.invalidate(error)

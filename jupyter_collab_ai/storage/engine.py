@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
+from jupyter_collab_ai.storage.checkpoints import LAST_RESORT
 from jupyter_collab_ai.storage.driver import driver_errors
 
 #: Milliseconds that a SQLite writer waits for another one.
@@ -90,6 +93,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         # An acknowledged edit has to survive the loss of power, not only of the process.
         "PRAGMA synchronous=FULL",
         "PRAGMA foreign_keys=ON",
+        f"PRAGMA wal_autocheckpoint={LAST_RESORT}",
     ):
         cursor.execute(pragma)
     cursor.close()
@@ -101,5 +105,29 @@ def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("collab_write", False)
     driver = connection.connection.dbapi_connection
     assert driver is not None
+    if write and driver.in_transaction:
+        return  # begun by ``begin_writing``
     with driver_errors(connection):
         driver.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextlib.contextmanager
+def begin_writing(connection: Connection) -> Iterator[None]:
+    """Begin a transaction on SQLite that may write, and commit it when the block ends.
+
+    SQLAlchemy is told of it when it is needed in it. To begin and to commit by it alone takes
+    longer than what SQLite does between the two for a keystroke.
+
+    Raises:
+        DBAPIError: As SQLAlchemy raises it. Nothing is taken back then, or where the block
+            raises: the connection has to be closed.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    with driver_errors(connection):
+        driver.execute("BEGIN IMMEDIATE")
+    yield
+    if connection.in_transaction():
+        connection.commit()
+        return
+    with driver_errors(connection):
+        driver.commit()

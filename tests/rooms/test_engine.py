@@ -17,7 +17,8 @@ from jupyter_collab_ai.errors import (
     OperationCancelled,
     StaleDocument,
 )
-from jupyter_collab_ai.rooms import protocol
+from jupyter_collab_ai.ids import DocumentId
+from jupyter_collab_ai.rooms import protocol, recorder
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.content import model_of
@@ -225,7 +226,7 @@ async def test_who_leaves_and_is_demoted_while_others_are_asked_for_writes_nothi
     monkeypatch.setattr(house.people, "rights_of", slow)
     # What ada may do is asked for when bob's frame is taken.
     ada.connection.checked_at -= 60
-    room._recheck_at = 0
+    room._rechecking._due = 0
     await bob.type("too late")
     await asked.wait()
     house.people.set("bob", VIEWER)
@@ -669,3 +670,58 @@ async def test_a_path_that_is_too_long_is_refused(house: House) -> None:
     """PostgreSQL refuses to keep it, which was a failure without a sentence."""
     with pytest.raises(InvalidRequest, match="longer than 1000 characters"):
         await house.rooms.documents.ensure("x" * 1100 + ".py")
+
+
+async def test_the_file_is_known_to_lack_what_comes_after_a_save(house: House) -> None:
+    """While it has to be written anyway, nobody listens to each change."""
+    house.write("a.py", "")
+    ada = await house.client("ada", "a.py")
+    room = ada.room
+    told = 0
+
+    def tell() -> None:
+        nonlocal told
+        told += 1
+
+    room.on_change = tell
+    for round_ in (1, 2, 3):
+        for _ in range(3):
+            before = room.edited_at
+            await ada.type("x")
+            await ada.room.settle(5)
+            assert room.changed_at is not None
+            assert room.edited_at > before
+        assert told == round_
+        assert not room._content_subscriptions
+        room.changed_at = None
+        # What is no content needs no file.
+        ada.state["note"] = round_
+        await ada.flush()
+        await ada.room.settle(5)
+        assert room.changed_at is None
+        assert room._content_subscriptions
+
+
+async def test_people_hear_of_a_question_that_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "SLOW", 0.1)
+    loop = asyncio.get_running_loop()
+    one = recorder.Recorder(None, DocumentId("d"), "e")  # type: ignore[arg-type]
+    heard: list[str | None] = []
+    one.on_trouble = heard.append
+
+    async def quick() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    ends = loop.time() + 0.3
+    while loop.time() < ends:
+        assert await one.insist(quick) == 1
+    assert heard == []
+    answer: asyncio.Future[int] = loop.create_future()
+    began = loop.time()
+    asking = asyncio.create_task(one.insist(lambda: answer))
+    await until(lambda: heard)
+    assert 0.09 < loop.time() - began < 5
+    answer.set_result(2)
+    assert await asking == 2
+    assert [why is None for why in heard] == [False, True]

@@ -115,3 +115,8 @@ def test_y_websocket_reads_no_refusal_into_raw_frames():
     decoder = Decoder(protocol.raw({"type": "saved", "seq": 1}))
     assert decoder.read_var_uint() == 2
     assert decoder.read_var_uint() > 0
+
+
+@given(st.integers(0, 2**53))
+def test_saved_is_the_raw_frame_of_that_content(number: int) -> None:
+    assert protocol.saved(number) == protocol.raw({"type": "saved", "seq": number})

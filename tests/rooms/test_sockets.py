@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,8 +21,7 @@ from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
-from jupyter_collab_ai.rooms.connection import Frame
-from jupyter_collab_ai.rooms.sockets import AT_ONCE, Outbox, Socket
+from jupyter_collab_ai.rooms.sockets import AT_ONCE, Socket
 from jupyter_collab_ai.rooms.upstream import check
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.storage.database import Database
@@ -438,51 +435,6 @@ async def test_a_room_that_fails_lets_everyone_connect_again(
     again = await server.ws("ada", "a.py", doc=ada.doc)
     assert str(again.text) == "x = 1\ny = 2\n"
     assert server.rooms.all()[0] is not room
-
-
-def _outbox(stream: IOStream) -> Outbox:
-    protocol_ = SimpleNamespace(stream=stream, _compressor=None, is_closing=stream.closed)
-    return Outbox(SimpleNamespace(ws_connection=protocol_), lambda *_: None)  # type: ignore[arg-type]
-
-
-async def test_frames_go_out_whole_and_in_order_however_little_is_taken_at_once() -> None:
-    ours, theirs = socket.socketpair()
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    writer, reader = IOStream(ours), IOStream(theirs)
-    outbox = _outbox(writer)
-    frames = [Frame(bytes((number % 256,)) * 999) for number in range(400)]
-    for frame in frames[:-1]:
-        outbox.send(frame)
-    # What is left is Tornado's, and nothing overtakes it.
-    assert writer.writing()
-    outbox.send(frames[-1])
-    whole = b"".join(frame.wire for frame in frames)
-    assert await reader.read_bytes(len(whole)) == whole
-    await until(lambda: not writer.writing())
-    # At once again, without Tornado.
-    outbox.send(frames[0])
-    assert not writer.writing()
-    assert await reader.read_bytes(len(frames[0].wire)) == frames[0].wire
-    theirs.close()
-    reader.close()
-    # Of a connection that is gone Tornado finds that out.
-    await until(lambda: outbox.send(frames[0]) or writer.closed())
-    outbox.send(frames[0])
-
-
-async def test_nothing_overtakes_what_tornado_sends_itself() -> None:
-    ours, theirs = socket.socketpair()
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    writer, reader = IOStream(ours), IOStream(theirs)
-    outbox = _outbox(writer)
-    # Such as the answer to a ping, while the client takes nothing.
-    first = bytes(300_000)
-    written = writer.write(first)
-    frame = Frame(b"later")
-    outbox.send(frame)
-    whole = first + frame.wire
-    assert await reader.read_bytes(len(whole)) == whole
-    await written
 
 
 async def test_no_frame_waits_for_the_one_before_to_be_confirmed(

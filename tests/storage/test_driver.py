@@ -5,14 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from jupyter_collab_ai.ids import new_id
+from jupyter_collab_ai.storage.columns import UtcDateTime
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.driver import Prepared
 from jupyter_collab_ai.storage.tables import document_updates, documents
 
+DIALECT = sqlite.dialect()
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 _ROW = ("document_id", "seq", "data", "origin", "user_id", "created_at")
 INSERT = Prepared(insert(document_updates).inline(), _ROW)
@@ -80,6 +85,45 @@ async def test_errors_are_those_of_sqlalchemy_and_tell_no_values(database: Datab
     assert "secret" not in str(failed.value)
     # Nothing of it is there, and the next one has a connection that works.
     assert await database.write(lambda tx: tx.run(MOVE, {"of": "x", "at": NOW, "to": 1})) == 0
+
+
+async def test_what_a_failed_transaction_ran_is_gone(database: Database) -> None:
+    document = await database.write(_document)
+
+    def fail(tx: Tx) -> None:
+        tx.run(INSERT, [_row(document, 1)])
+        raise KeyError
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            await database.write(fail)
+    # Alone, and together with what SQLAlchemy does in the same transaction.
+    await database.write(lambda tx: tx.run(INSERT, [_row(document, 2)]))
+
+    def both(tx: Tx) -> None:
+        tx.run(INSERT, [_row(document, 3)])
+        tx.execute(insert(document_updates).values(_row(document, 4)))
+        tx.run(INSERT, [_row(document, 5)])
+
+    await database.write(both)
+    found = select(document_updates.c.seq).order_by(document_updates.c.seq)
+    assert await database.read(lambda tx: list(tx.execute(found).scalars())) == [2, 3, 4, 5]
+
+
+@given(
+    moment=st.datetimes(timezones=st.timezones() | st.just(UTC), allow_imaginary=False),
+)
+def test_a_moment_is_kept_in_the_form_that_sqlalchemy_gives_it(moment: datetime) -> None:
+    try:
+        naive = moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        return  # before the first year
+    theirs = sqlite.DATETIME().bind_processor(DIALECT)
+    ours = UtcDateTime().bind_processor(DIALECT)
+    assert theirs is not None
+    assert ours is not None
+    assert ours(moment) == theirs(naive)
+    assert ours(None) is None
 
 
 async def test_a_naive_moment_is_refused(database: Database) -> None:
