@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from functools import partial
 
 from jupyter_server.extension.application import ExtensionApp
@@ -37,6 +36,7 @@ from jupyter_collab_ai.identity.provider import CollabIdentityProvider, CollabPr
 from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.identity.starter import ensure_starter, system_name
 from jupyter_collab_ai.identity.tokens import Tokens
+from jupyter_collab_ai.interpreter import favour_the_loop
 from jupyter_collab_ai.locks.leases import Leases
 from jupyter_collab_ai.plugs import Accounts, OperationLocks, SessionRights
 from jupyter_collab_ai.rooms import history_handlers, upstream
@@ -405,11 +405,7 @@ class CollabAI(ExtensionApp):
         self._retention.start()
         self._compactor.start()
         await self._sessions.make_home(self._identity.starter_name)
-        if not gc.get_freeze_count():
-            # What is there by now stays. To look through all of it for garbage takes a tenth of a
-            # second each time, in which nobody's keystroke goes on.
-            gc.collect()
-            gc.freeze()
+        favour_the_loop()
 
     async def stop_extension(self) -> None:
         """Save and let go of everything."""

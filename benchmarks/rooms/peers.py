@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ OURS_LAB = "this, SQLite, JupyterLab's endpoint"
 UPSTREAM = "jupyter-collaboration"
 HOCUSPOCUS = "Hocuspocus"
 YWEBSOCKET = "y-websocket"
+RELAY = "a bare relay"
 
 
 class Peer(Protocol):
@@ -159,22 +161,25 @@ class People:
         return self._api.login(member.username)
 
 
-class NodeServer:
-    """A server of the Yjs world. It holds a document as long as somebody has it open."""
+class BareServer:
+    """A server of the Yjs world that keeps nothing.
+
+    It holds a document as long as somebody has it open.
+    """
 
     keeps = False
 
-    def __init__(self, name: str, script: str, folder: Path, node: Node, *, prefix: bool) -> None:
+    def __init__(self, name: str, command: list[str], folder: Path, *, prefix: bool) -> None:
         self.name = name
         self._prefix = prefix
         self._port = free_port()
         self._numbers = itertools.count(1)
         self._holders: list[Client] = []
         env = {**os.environ, "HOST": "127.0.0.1", "PORT": str(self._port)}
-        self._log = folder / f"{script}.log"
+        self._log = folder / f"{name}.log"
         log = self._log.open("wb")
         self._process: subprocess.Popen[bytes] = start(
-            [str(node.executable), str(folder / script)],
+            command,
             cwd=folder,
             env={**env, "NODE_ENV": "production"},
             stdin=subprocess.DEVNULL,
@@ -282,9 +287,18 @@ def running(names: list[str], folder: Path, people: int) -> Iterator[list[Peer]]
             node.use(install_node_modules(node, _PEERS), folder / "node", _PEERS)
             for name, script in ((HOCUSPOCUS, "hocuspocus.mjs"), (YWEBSOCKET, "y-websocket.mjs")):
                 if name in names:
-                    peer = NodeServer(
-                        name, script, folder / "node", node, prefix=name == HOCUSPOCUS
+                    peer = BareServer(
+                        name,
+                        [str(node.executable), str(folder / "node" / script)],
+                        folder / "node",
+                        prefix=name == HOCUSPOCUS,
                     )
                     ending.callback(peer.stop)
                     made[name] = peer
+        if RELAY in names:
+            peer = BareServer(
+                RELAY, [sys.executable, str(_PEERS / "relay.py")], folder, prefix=False
+            )
+            ending.callback(peer.stop)
+            made[RELAY] = peer
         yield [made[name] for name in names]

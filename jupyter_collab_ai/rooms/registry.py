@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from typing import Any
@@ -49,6 +50,10 @@ IDLE = 60.0
 COMPACT_AT_END = 100
 #: Seconds in which what came in is recorded, unless the database is in trouble.
 SETTLE = 5.0
+#: Seconds without a change after which a log is compacted, which those who type would feel; and
+#: updates after which it is compacted although they do.
+PAUSE = 1.0
+COMPACT_AT_LAST = 5000
 #: Seconds between two looks at what other servers have recorded of the documents that are open.
 OTHERS = 1.0
 
@@ -62,6 +67,7 @@ class _Open:
         #: Up to which update the log was compacted.
         self.compact_seq = room.seq - tail
         self.compacting = False
+        self.awaits_pause = False
         self.holders = 0
         self.idle: asyncio.TimerHandle | None = None
 
@@ -407,6 +413,21 @@ class Rooms:
             await self._compact(entry)
         self._forget(entry)
 
+    async def _compact_in_a_pause(self, entry: _Open) -> None:
+        """Keep the log small when nobody types, who would feel it, or at the latest some time."""
+        if entry.awaits_pause:
+            return
+        entry.awaits_pause = True
+        room = entry.room
+        while room.seq - entry.compact_seq < COMPACT_AT_LAST:
+            left = room.edited_at + PAUSE - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(left)
+        entry.awaits_pause = False
+        if self._open.get(room.document.id) is entry:
+            await self._compact(entry)
+
     async def _compact(self, entry: _Open) -> None:
         """Keep the log of a document small; what is recorded meanwhile is left alone."""
         if entry.compacting:
@@ -509,7 +530,7 @@ class Rooms:
         entry = self._open.get(room.document.id)
         # What the file holds is known now, so all before it can be compacted.
         if saved and entry is not None and room.seq - entry.compact_seq >= COMPACT_AFTER:
-            self._spawn(self._compact(entry))
+            self._spawn(self._compact_in_a_pause(entry))
         data: dict[str, Any] = {"path": room.path, "saved": saved}
         if why is not None:
             data["message"] = why

@@ -31,7 +31,7 @@ Listener = Callable[[str | None], None]
 #: The PostgreSQL notification channel.
 CHANNEL = "collab_ai"
 #: Seconds between two looks at whether another process wrote to the SQLite file.
-SQLITE_POLL = 0.05
+SQLITE_POLL = 0.1
 #: Seconds between two attempts to reach a lost PostgreSQL server.
 RECONNECT = 1.0
 

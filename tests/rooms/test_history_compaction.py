@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from pycrdt import Array, Doc, Map, Text
 from sqlalchemy import select, update
 
 from jupyter_collab_ai.ids import DocumentId, UserId
-from jupyter_collab_ai.rooms import compaction
+from jupyter_collab_ai.rooms import compaction, registry
 from jupyter_collab_ai.rooms.compaction import Plan, plan_days, plan_spans
 from jupyter_collab_ai.rooms.content import build, make_cell
 from jupyter_collab_ai.rooms.log import NotKept, Origin, Recorded
@@ -569,3 +570,36 @@ async def test_one_snapshot_is_kept(house: House) -> None:
         lambda tx: len(tx.execute(select(document_spans.c.seq)).all())
     )
     assert (count, spans) == (1, len(await desk.items()))
+
+
+async def test_nobody_who_types_is_held_up_by_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "COMPACT_AFTER", 5)
+    monkeypatch.setattr(registry, "COMPACT_AT_LAST", 40)
+    monkeypatch.setattr(registry, "PAUSE", 0.3)
+    compacted: list[float] = []
+
+    async def compact(_: DocumentId) -> None:
+        compacted.append(time.monotonic() - room.edited_at)
+
+    monkeypatch.setattr(house.rooms.compactor, "compact", compact)
+    house.write("a.py", "")
+    ada = await house.client("ada", "a.py")
+    room = ada.room
+    for _ in range(10):
+        await ada.type("x")
+    await room.settle(5)
+    # While somebody types it waits, however often the file is saved.
+    for _ in range(3):
+        await house.rooms.save(room)
+    assert compacted == []
+    await until(lambda: compacted)
+    assert compacted[0] >= 0.3
+    # It does not wait for ever.
+    monkeypatch.setattr(registry, "PAUSE", 60)
+    for _ in range(45):
+        await ada.type("y")
+    await room.settle(5)
+    await house.rooms.save(room)
+    await until(lambda: len(compacted) == 2)
