@@ -35,7 +35,17 @@ def make_package(folder: Path) -> Path:
     for room in ("storage", "web", "identity", "sessions", "locks", "access", "rooms", "ai"):
         (package / room).mkdir(parents=True)
         (package / room / "__init__.py").touch()
-    for name in ("__init__", "app", "grave", "settings", "principal", "errors", "ids", "clock"):
+    for name in (
+        "__init__",
+        "app",
+        "grave",
+        "settings",
+        "principal",
+        "errors",
+        "ids",
+        "clock",
+        "interpreter",
+    ):
         (package / f"{name}.py").touch()
     return package
 
