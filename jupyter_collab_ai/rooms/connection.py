@@ -71,7 +71,7 @@ class Connection:
         """
         self.id = new_id()
         self.principal = principal
-        self.right = right
+        self._right = right
         self.standing = Standing(principal.user_id, may_edit=right.may_write)
         self.acknowledge = acknowledge
         self._transport = transport
@@ -89,9 +89,14 @@ class Connection:
         self._answered = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
+    @property
+    def right(self) -> Right:
+        """What it may do now."""
+        return self._right
+
     def set_right(self, right: Right) -> None:
         """Judge what it sends from now on by another right."""
-        self.right = right
+        self._right = right
         self.standing = replace(self.standing, may_edit=right.may_write)
         if self.on_right is not None:
             self.on_right()

@@ -658,7 +658,7 @@ class LiveRoom:
         change = self._apply([frame.message.payload for frame in accepted])
         for connection, standing in judged.standings.items():
             if standing is connection.standing:
-                continue
+                continue  # nothing came of what it sent, and nothing changed meanwhile
             # What changed while this was recorded is not undone.
             connection.standing = replace(
                 standing, may_edit=connection.right.may_write, client=connection.standing.client

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ class Checkpointer:
 
     def __init__(self, path: str) -> None:
         """Prepare to work on the database at ``path``, which is in WAL mode."""
-        self._path = path
+        # (A file that is no more is not made again.)
+        self._where = f"{Path(path).absolute().as_uri()}?mode=rw"
         self._commits = 0
         self._due = threading.Event()
         self._closed = False
@@ -52,18 +54,21 @@ class Checkpointer:
     def _run(self) -> None:
         while True:
             self._due.wait()
+            # Before the look at whether it is the end, or that might be missed.
+            self._due.clear()
             if self._closed:
                 return
-            self._due.clear()
             try:
                 self._carry_over()
-            except sqlite3.Error as error:
+            except Exception as error:
                 # Nothing is lost by it; the log grows until the next attempt.
                 log.warning("The database's log could not be carried over (%s).", error)
 
     def _carry_over(self) -> None:
         # A connection that stays open would keep the file busy after the server has ended.
-        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(self._where, uri=True, isolation_level=None)
+        ) as connection:
             # As the log itself is: the file must be on the disk before the log starts again.
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")

@@ -31,7 +31,7 @@ from jupyter_collab_ai.storage.changes import (
 )
 from jupyter_collab_ai.storage.checkpoints import Checkpointer
 from jupyter_collab_ai.storage.driver import Prepared, Row
-from jupyter_collab_ai.storage.engine import begin_writing, make_engine, parse_url
+from jupyter_collab_ai.storage.engine import BEGUN, begin_writing, make_engine, parse_url
 from jupyter_collab_ai.storage.migrate import migrate
 from jupyter_collab_ai.storage.tables import changes as changes_table
 from jupyter_collab_ai.storage.writer import Undone, Writer
@@ -228,7 +228,7 @@ class Database:
         """
         connection = self._kept
         if connection is None:
-            connection = self._engine.connect().execution_options(collab_write=True)
+            connection = self._engine.connect().execution_options(**{BEGUN: True})
             self._kept = connection
         try:
             with begin_writing(connection):

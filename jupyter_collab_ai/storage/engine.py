@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from jupyter_collab_ai.storage.driver import driver_errors
 
 #: Milliseconds that a SQLite writer waits for another one.
 BUSY_TIMEOUT = 10_000
+#: The execution option of a connection whose transactions are begun by :func:`begin_writing`.
+BEGUN = "collab_begun"
 #: Seconds to wait for a PostgreSQL server to answer a new connection.
 CONNECT_TIMEOUT = 5
 
@@ -105,8 +108,8 @@ def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("collab_write", False)
     driver = connection.connection.dbapi_connection
     assert driver is not None
-    if write and driver.in_transaction:
-        return  # begun by ``begin_writing``
+    if connection.get_execution_options().get(BEGUN, False):
+        return
     with driver_errors(connection):
         driver.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -118,16 +121,25 @@ def begin_writing(connection: Connection) -> Iterator[None]:
     SQLAlchemy is told of it when it is needed in it. To begin and to commit by it alone takes
     longer than what SQLite does between the two for a keystroke.
 
+    Args:
+        connection: Has the execution option :data:`BEGUN`, and is to be closed where this raises.
+
     Raises:
-        DBAPIError: As SQLAlchemy raises it. Nothing is taken back then, or where the block
-            raises: the connection has to be closed.
+        DBAPIError: As SQLAlchemy raises it.
     """
     driver: Any = connection.connection.dbapi_connection
-    with driver_errors(connection):
-        driver.execute("BEGIN IMMEDIATE")
-    yield
-    if connection.in_transaction():
-        connection.commit()
-        return
-    with driver_errors(connection):
-        driver.commit()
+    try:
+        with driver_errors(connection):
+            driver.execute("BEGIN IMMEDIATE")
+        yield
+        if connection.in_transaction():
+            connection.commit()
+        else:
+            with driver_errors(connection):
+                driver.commit()
+    except BaseException:
+        # SQLAlchemy takes nothing back after a commit of its own has failed, not even when it
+        # puts the connection back.
+        with contextlib.suppress(sqlite3.Error):
+            driver.rollback()
+        raise

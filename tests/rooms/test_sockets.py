@@ -21,6 +21,9 @@ from jupyter_collab_ai.errors import InvalidRequest
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.awareness import encode_awareness, parse_awareness
 from jupyter_collab_ai.rooms.close_codes import Ending
+from jupyter_collab_ai.rooms.connection import Connection
+from jupyter_collab_ai.rooms.ports import Right
+from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.rooms.sockets import AT_ONCE, Socket
 from jupyter_collab_ai.rooms.upstream import check
 from jupyter_collab_ai.rooms.ystore import LogYStore
@@ -453,3 +456,25 @@ async def test_no_frame_waits_for_the_one_before_to_be_confirmed(
         await until(lambda: True in set_to)
         # Handshakes and clients of Tornado set it as well; what counts is how it stays.
         assert set_to[-1] is True
+
+
+async def test_who_is_demoted_while_the_room_opens_comes_in_as_a_viewer(
+    server: Server, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing it leaves unanswered makes it an editor, and nothing has to heal it."""
+    joined: list[tuple[Right, bool]] = []
+    acquire, join = server.rooms.acquire, LiveRoom.join
+
+    async def demoted_meanwhile(path: str) -> LiveRoom:
+        room = await acquire(path)
+        server.people.set("ada", VIEWER)
+        return room
+
+    def note(room: LiveRoom, connection: Connection) -> None:
+        joined.append((connection.right, connection.standing.may_edit))
+        join(room, connection)
+
+    monkeypatch.setattr(server.rooms, "acquire", demoted_meanwhile)
+    monkeypatch.setattr(LiveRoom, "join", note)
+    await server.ws("ada", "a.py")
+    assert joined == [(VIEWER, False)]

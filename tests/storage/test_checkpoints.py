@@ -93,3 +93,18 @@ async def test_what_cannot_be_carried_over_waits_for_the_next_time(
             await asyncio.sleep(0.005)
     finally:
         await database.close()
+
+
+def test_it_ends_whenever_it_is_told_to(tmp_path: Path) -> None:
+    checkpointer = checkpoints.Checkpointer(str(tmp_path / "a.db"))
+    clear = checkpointer._due.clear
+
+    def told_meanwhile() -> None:
+        checkpointer._closed = True
+        checkpointer._due.set()
+        clear()
+
+    checkpointer._due.clear = told_meanwhile  # type: ignore[method-assign]
+    checkpointer._due.set()
+    checkpointer._thread.join(10)
+    assert not checkpointer._thread.is_alive()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -184,5 +184,35 @@ async def test_many_documents_at_once_wait_for_few_commits(tmp_path: Path) -> No
         writer.submit = lambda _: lost  # type: ignore[method-assign,assignment,return-value]
         with pytest.raises(DatabaseUnavailable):
             await database.write(write)
+    finally:
+        await database.close()
+
+
+async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "d.db"))
+    await database.open()
+
+    def make(tx: Tx) -> None:
+        tx.execute(text("CREATE TABLE p (id INTEGER PRIMARY KEY)"))
+        tx.execute(
+            text("CREATE TABLE c (p INTEGER REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)")
+        )
+
+    def put(number: int | None) -> Callable[[Tx], None]:
+        return lambda tx: tx.execute(text("INSERT INTO c VALUES (:n)"), {"n": number}) and None
+
+    try:
+        await database.write(make)
+        with pytest.raises(IntegrityError):
+            await database.write(put(99))
+        # Nobody waits for it, and nobody takes it over.
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await database.write(put(None))
+        row = await database.read(
+            lambda tx: tx.execute(text("SELECT count(*), count(p) FROM c")).one()
+        )
+        assert tuple(row) == (3, 0)
+        database.write_now(put(None))
     finally:
         await database.close()
