@@ -20,8 +20,6 @@ T = TypeVar("T")
 
 #: An update that changes nothing.
 EMPTY_UPDATE = bytes(2)
-#: A delete set of nothing.
-EMPTY_DELETE_SET = bytes(1)
 
 
 def new_client_id() -> int:

@@ -655,7 +655,7 @@ class _Case:
             # Also where it only deletes: what was refused before may be among that.
             return Reset(ResetReason.BARRED)
         strange = {client for client in fresh if self.is_strange(client)}
-        if log.barred and any(self._reaches_bar(client, fresh) for client in fresh):
+        if any(self._reaches_bar(client, fresh) for client in fresh):
             return Reset(ResetReason.BARRED)
         if strange:
             return self._judge_strange(kind, fresh, strange, lacking)
@@ -666,9 +666,7 @@ class _Case:
         if len(binds) > MAX_NEW_CLIENTS:
             return Reset(ResetReason.UNKNOWN_HISTORY)
         plan = _plan(update, log)
-        if not plan.complete or (
-            lacking and any(end > plan.clock(client, log) for client, _, end in lacking)
-        ):
+        if not plan.complete or any(end > plan.clock(client, log) for client, _, end in lacking):
             if kind is SyncKind.STEP2:
                 return Reset(ResetReason.GAP)
             return Defer(ask=standing.synced)

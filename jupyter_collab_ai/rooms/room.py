@@ -24,7 +24,6 @@ from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.connection import Connection, Frame
 from jupyter_collab_ai.rooms.copies import (
-    EMPTY_DELETE_SET,
     EMPTY_UPDATE,
     change_copy,
     log_state_of,
@@ -159,13 +158,13 @@ class LiveRoom:
         self.failed = False
         self._applied: Change | None = None
         self._advanced = asyncio.Event()
-        self._content: list[Any] = []
         self._content_subscriptions: list[tuple[Any, Subscription]] = []
         #: What writers are told who join while all are to hold still; see ``freezing``.
         self.freezes: list[Frame] = []
         # (It holds the document that holds it, and has to be let go of at the end.)
         self._subscription: Subscription | None = doc.observe(self._observe)
         # pycrdt lets go of an observer together with the object that it was set on.
+        self._content: list[Any]
         if self.kind is Kind.NOTEBOOK:
             self._content = [doc.get("cells", type=Array), doc.get("meta", type=Map)]
         else:
@@ -515,8 +514,7 @@ class LiveRoom:
             if item.done.cancelled():
                 continue
             # What other extensions did meanwhile comes first, or it would not be recorded.
-            if self._direct:
-                await self._record_direct()
+            await self._record_direct()
             if isinstance(item, Edit):
                 await self._take_edit(item)
             elif isinstance(item, Foreign):
@@ -548,8 +546,7 @@ class LiveRoom:
         asked: set[int] = set()
         elsewhere: dict[int, UserId] = {}
         while True:
-            if self._stale:
-                await self._refresh_rights()
+            await self._refresh_rights()
             self._state.begin()
             judged = self._judge(frames, elsewhere)
             if unasked := judged.brought - asked:
@@ -574,8 +571,7 @@ class LiveRoom:
                 self._state.commit()
                 self._advance(len(judged.entries))
                 break
-        if self._direct or self._stale:
-            await self._settle_rest()
+        await self._settle_rest()
         self._senders = set()
         self._show(judged)
 
@@ -910,8 +906,7 @@ class LiveRoom:
             self._applying = False
         if self._applied is None:
             return None
-        if self._applied.delete_set != EMPTY_DELETE_SET:
-            self._state.absorb_deletions(IdRanges.decode(self._applied.delete_set))
+        self._state.absorb_deletions(IdRanges.decode(self._applied.delete_set))
         return self._applied.update
 
     def _broadcast(self, data: bytes, but: Collection[Connection] = ()) -> None:

@@ -30,6 +30,10 @@ MAX_BACKLOG = 16 * 1024 * 1024
 AHEAD = 64 * 1024
 
 
+def _is_known() -> bool:
+    return tornado.version_info[:2] in VERSIONS
+
+
 class ReadingAhead(WebSocketProtocol13):
     """Tornado's protocol, which reads what has come at once and not field by field.
 
@@ -68,7 +72,7 @@ class ReadingAhead(WebSocketProtocol13):
 
 def reading_ahead(protocol: WebSocketProtocol | None) -> WebSocketProtocol | None:
     """Return what does the same as ``protocol``, and reads ahead where that is known to work."""
-    if type(protocol) is WebSocketProtocol13 and tornado.version_info[:2] in VERSIONS:
+    if type(protocol) is WebSocketProtocol13 and _is_known():
         return ReadingAhead(protocol.handler, protocol.mask_outgoing, protocol.params)
     return protocol
 
@@ -163,8 +167,7 @@ class Outbox:
         protocol: Any = self._handler.ws_connection
         if protocol is None or protocol.is_closing():
             raise WebSocketClosedError
-        known = tornado.version_info[:2] in VERSIONS
-        stream = protocol.stream if known and protocol._compressor is None else None
+        stream = protocol.stream if _is_known() and protocol._compressor is None else None
         # Another class may do more than to send (TLS).
         if type(stream) is IOStream:
             self._way = (protocol, stream, stream._write_buffer, stream.socket.send)

@@ -22,12 +22,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse naive moments, which would mean different times on different machines."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment without a time zone cannot be stored")
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+        del dialect
+        return None if value is None else _in_utc(value)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
         """Return what :meth:`process_bind_param` and the driver's own conversion come to.
@@ -44,13 +40,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a moment without a time zone cannot be stored")
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
 def _text_of(value: datetime | None) -> str | None:
     """Return a moment in the form in which SQLAlchemy keeps those without a zone in SQLite."""
-    if value is None:
-        return None
-    if value.tzinfo is not UTC:
-        if value.tzinfo is None:
-            raise ValueError("a moment without a time zone cannot be stored")
-        value = value.astimezone(UTC)
     # Without the "+00:00" at the end.
-    return value.isoformat(" ", "microseconds")[:-6]
+    return None if value is None else _in_utc(value).isoformat(" ", "microseconds")[:-6]

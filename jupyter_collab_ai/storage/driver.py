@@ -46,10 +46,8 @@ class Prepared:
             DBAPIError: As SQLAlchemy raises it.
         """
         dialect = connection.dialect
-        row = rows if isinstance(rows, Mapping) else rows[0] if len(rows) == 1 else None
-        if row is None and dialect.name != "sqlite":
+        if len(rows) > 1 and not isinstance(rows, Mapping) and dialect.name != "sqlite":
             # The driver would wait for the server's answer after each of them.
-            assert not isinstance(rows, Mapping)
             return self._run_together(connection, rows)
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
@@ -60,10 +58,11 @@ class Prepared:
         with driver_errors(connection):
             cursor = connection.connection.cursor()
             try:
-                if row is not None:
-                    cursor.execute(compiled.text, compiled.bind(row))
+                if isinstance(rows, Mapping):
+                    cursor.execute(compiled.text, compiled.bind(rows))
+                elif len(rows) == 1:
+                    cursor.execute(compiled.text, compiled.bind(rows[0]))
                 else:
-                    assert not isinstance(rows, Mapping)
                     cursor.executemany(compiled.text, [compiled.bind(row) for row in rows])
                 return int(cursor.rowcount)
             finally:

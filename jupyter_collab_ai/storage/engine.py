@@ -105,11 +105,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once when another one wrote
     # in between, and no time-out helps; so those that will write take the lock first.
-    write = connection.get_execution_options().get("collab_write", False)
+    options = connection.get_execution_options()
+    if options.get(BEGUN, False):
+        return
+    write = options.get("collab_write", False)
     driver = connection.connection.dbapi_connection
     assert driver is not None
-    if connection.get_execution_options().get(BEGUN, False):
-        return
     with driver_errors(connection):
         driver.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
 

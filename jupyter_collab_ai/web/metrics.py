@@ -7,6 +7,7 @@ one. ``docs/administration.md`` explains each.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -75,8 +76,8 @@ _updates = Counter(
     "Updates of documents that were recorded in the log, by who made them.",
     ["origin"],
 )
-#: The same by origin, as found before: looking one up takes longer than to count.
-_updates_of: dict[str, Counter] = {}
+#: The same by origin: to look one up takes longer than to count.
+_updates_of = cache(_updates.labels)
 _append = Histogram(
     "collab_ai_log_append_seconds",
     "Seconds that recording one batch of updates took, with the waiting for the database.",
@@ -123,7 +124,4 @@ def recorded(origins: list[str], seconds: float) -> None:
     """Count a batch of updates that is in the log; ``origins`` are of an enumeration."""
     _append.observe(seconds)
     for origin in origins:
-        counter = _updates_of.get(origin)
-        if counter is None:
-            counter = _updates_of[origin] = _updates.labels(origin)
-        counter.inc()
+        _updates_of(origin).inc()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jupyter_collab_ai.errors import DatabaseUnavailable
 from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.rooms import rechecking as rechecking_module
 from jupyter_collab_ai.rooms.rechecking import EARLY, RECHECK
-from tests.rooms.engine import VIEWER, House, until
+from tests.rooms.engine import VIEWER, Client, House, until
 
 
 class Questions:
@@ -36,16 +38,24 @@ class Questions:
         return rights
 
 
+async def _pair(house: House) -> tuple[Client, Client]:
+    house.write("a.py", "")
+    return await house.client("ada", "a.py"), await house.client("bob", "a.py")
+
+
+def _age(seconds: float, *clients: Client) -> None:
+    """Let it be longer ago that the rights of some in one room were asked for."""
+    for client in clients:
+        client.connection.checked_at -= seconds
+        client.room._rechecking._due = 0
+
+
 async def test_a_keystroke_does_not_wait_for_what_is_asked_in_time(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.write("a.py", "")
-    ada = await house.client("ada", "a.py")
-    bob = await house.client("bob", "a.py")
+    ada, bob = await _pair(house)
     questions = Questions(house, monkeypatch)
-    for one in (ada, bob):
-        one.connection.checked_at -= RECHECK - EARLY
-    ada.room._rechecking._due = 0
+    _age(RECHECK - EARLY, ada, bob)
     for letter in "abc":
         await ada.type(letter)
         await until(lambda: str(bob.text) == str(ada.text))
@@ -62,13 +72,10 @@ async def test_a_keystroke_does_not_wait_for_what_is_asked_in_time(
 async def test_what_was_lost_is_found_by_the_question_beside(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.write("a.py", "")
-    ada = await house.client("ada", "a.py")
-    bob = await house.client("bob", "a.py")
+    ada, bob = await _pair(house)
     # Nobody is told of it.
     house.people.rights["bob"] = VIEWER
-    bob.connection.checked_at -= RECHECK - EARLY
-    ada.room._rechecking._due = 0
+    _age(RECHECK - EARLY, bob)
     await ada.type("a")
     await until(lambda: not bob.connection.right.may_write)
     await bob.type("too late")
@@ -79,12 +86,9 @@ async def test_what_was_lost_is_found_by_the_question_beside(
 async def test_without_an_answer_in_time_the_next_keystroke_waits(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.write("a.py", "")
-    ada = await house.client("ada", "a.py")
-    bob = await house.client("bob", "a.py")
+    ada, bob = await _pair(house)
     questions = Questions(house, monkeypatch)
-    ada.connection.checked_at -= RECHECK - EARLY
-    ada.room._rechecking._due = 0
+    _age(RECHECK - EARLY, ada)
     questions.fails = True
     questions.go.set()
     await ada.type("a")
@@ -93,8 +97,7 @@ async def test_without_an_answer_in_time_the_next_keystroke_waits(
     questions.go.clear()
     questions.fails = False
     # By now it is too old.
-    ada.connection.checked_at -= EARLY
-    ada.room._rechecking._due = 0
+    _age(EARLY, ada)
     await ada.type("b")
     await until(lambda: questions.asked == 2)
     assert str(bob.text) == "a"
@@ -118,11 +121,12 @@ async def test_old_answers_are_noticed_without_help(
 
     monkeypatch.setattr(rechecking, "_ask", ask)
     for step in range(1, 40):
-        monkeypatch.setattr(time, "monotonic", lambda step=step: now + step / 2)
+        at = now + step / 2
+        monkeypatch.setattr(rechecking_module, "time", SimpleNamespace(monotonic=lambda at=at: at))
         assert rechecking.too_old() == set()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert time.monotonic() - ada.connection.checked_at <= RECHECK
+        assert at - ada.connection.checked_at <= RECHECK
     assert 3 <= len(asked) <= 6
 
 
@@ -130,8 +134,7 @@ async def test_a_room_that_ends_asks_no_more(house: House, monkeypatch: pytest.M
     house.write("a.py", "")
     ada = await house.client("ada", "a.py")
     questions = Questions(house, monkeypatch)
-    ada.connection.checked_at -= RECHECK - EARLY
-    ada.room._rechecking._due = 0
+    _age(RECHECK - EARLY, ada)
     await ada.type("a")
     await until(lambda: questions.asked)
     asking = ada.room._rechecking._asking
