@@ -89,6 +89,12 @@ class Recorder:
             finally:
                 self._asked_at = None
 
+    def close(self) -> None:
+        """Ask nothing more, and let go of the room, which the timer holds."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _watch(self) -> None:
         """Tell when this question has been open for long.
 

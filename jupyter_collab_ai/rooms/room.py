@@ -459,6 +459,7 @@ class LiveRoom:
         self.presence.close()
         self._advanced.set()
         self._rechecking.close()
+        self._recorder.close()
         self._stop_listening()
         self._content.clear()
         if self._subscription is not None:
