@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from jupyter_collab_ai.ai.board import LockBoard
-from jupyter_collab_ai.errors import FieldError, InvalidRequest, Locked, NotFound
+from jupyter_collab_ai.errors import Locked
 from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
 from jupyter_collab_ai.locks.leases import anything_stands
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms.ports import Right
-from jupyter_collab_ai.sessions.paths import canonical, join
 from jupyter_collab_ai.sessions.roles import Capability, Standing
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.sessions.store import user_json
@@ -56,20 +55,11 @@ class SessionRights:
         """Return the canonical path of a session's document.
 
         Raises:
-            NotFound: There is no such session, or not for ``principal``.
-            RoleRequired: It is to be changed, and ``principal`` may not do that.
-            InvalidRequest: The session is a folder and ``path`` is missing or not canonical.
+            CollabError: As of :meth:`.Sessions.document_in`.
         """
-        session, standing = await self._sessions.standing_in(principal, session_id)
-        standing.require(Capability.WRITE if write else Capability.READ)
-        if session.type != "directory":
-            if path not in (None, ""):
-                raise NotFound("This session is one file; leave the path out.")
-            return session.path
-        if not path:
-            sentence = "This session is a folder; say which of its files you mean."
-            raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
-        return join(session.path, canonical(path))
+        wanted = Capability.WRITE if write else Capability.READ
+        _, found = await self._sessions.document_in(principal, session_id, path, wanted)
+        return found
 
     def watch(
         self, changed: Callable[[SessionId | None, UserId | None], None]

@@ -45,6 +45,7 @@ def make_package(folder: Path) -> Path:
         "ids",
         "clock",
         "interpreter",
+        "real_paths",
     ):
         (package / f"{name}.py").touch()
     return package

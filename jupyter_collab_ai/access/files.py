@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_server.services.contents.fileio import FileManagerMixin
 
 from jupyter_collab_ai.errors import InvalidRequest
+from jupyter_collab_ai.real_paths import real_path
 
 #: Entries of a folder that are looked at before it is copied as a whole.
 MAX_COPIED = 10_000
@@ -42,7 +43,7 @@ class Files:
         root = self.root
         if root is None:
             return path
-        return await asyncio.to_thread(_real, root, path)
+        return await asyncio.to_thread(real_path, root, path)
 
     async def entry(self, path: str) -> str | None:
         """Return where the entry itself is that ``path`` names, by way of whatever links.
@@ -64,18 +65,6 @@ class Files:
         """
         if self.root is not None:
             await asyncio.to_thread(_require_no_links, self.root, path)
-
-
-def _real(root: str, path: str) -> str | None:
-    top = os.path.realpath(root)
-    wanted = os.path.join(top, *path.split("/"))  # noqa: PTH118  # realpath of Path is strict
-    real = os.path.realpath(wanted)
-    if real == wanted:
-        return path
-    relative = os.path.relpath(real, top)
-    if relative == os.curdir or relative.split(os.sep, 1)[0] == os.pardir:
-        return None
-    return relative.replace(os.sep, "/")
 
 
 def _require_no_links(root: str, path: str) -> None:

@@ -19,9 +19,9 @@ from jupyter_collab_ai.ai.following import (
 )
 from jupyter_collab_ai.ai.guard import Guard
 from jupyter_collab_ai.ai.locations import Location, NoSuchPlace
+from jupyter_collab_ai.ai.looking import invalid, snapshot_of
 from jupyter_collab_ai.ai.placing import Moved
 from jupyter_collab_ai.ai.ports import Editor, Events, LiveDocument, LiveDocuments, View
-from jupyter_collab_ai.ai.reach import invalid, reach, snapshot_of
 from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.ai.store import KeptFinding, Kind, State
@@ -80,8 +80,8 @@ class Debugging:
             ModelFailed, ModelTimeout: A model is configured but can't be asked.
             OperationCancelled: Somebody cancelled it.
         """
-        session, path = await reach(
-            self._sessions, principal, request.session_id, request.path, Capability.DEBUG
+        session, path = await self._sessions.document_in(
+            principal, request.session_id, request.path, Capability.DEBUG
         )
         async with self._documents.hold(path) as document:
             snapshot = await snapshot_of(document)

@@ -8,8 +8,8 @@ from typing import Any
 
 from jupyter_collab_ai.ai import store
 from jupyter_collab_ai.ai.following import current_findings
+from jupyter_collab_ai.ai.looking import invalid
 from jupyter_collab_ai.ai.ports import LiveDocuments
-from jupyter_collab_ai.ai.reach import invalid, reach
 from jupyter_collab_ai.ai.retention import Keeping
 from jupyter_collab_ai.ai.store import KeptFinding
 from jupyter_collab_ai.clock import utcnow
@@ -63,7 +63,9 @@ class Found:
             InvalidRequest: The path is missing, not canonical or one too many, or ``after`` is
                 not what a page said comes next, or is of a report that is no longer the last.
         """
-        session, full = await reach(self._sessions, principal, session_id, path, Capability.READ)
+        session, full = await self._sessions.document_in(
+            principal, session_id, path, Capability.READ
+        )
         document_id = await self._documents.id_of(full)
         if document_id is None:
             return _answer(None, [], None)

@@ -16,6 +16,7 @@ from jupyter_collab_ai.ai.debugger import Emit
 from jupyter_collab_ai.ai.findings import Edit
 from jupyter_collab_ai.ai.generator import Draft, Generator
 from jupyter_collab_ai.ai.guard import Guard, seq_of, while_held
+from jupyter_collab_ai.ai.looking import invalid, take_snapshot
 from jupyter_collab_ai.ai.model import Usage
 from jupyter_collab_ai.ai.placing import (
     Chosen,
@@ -34,7 +35,6 @@ from jupyter_collab_ai.ai.placing import (
 )
 from jupyter_collab_ai.ai.ports import Editor, Events, Files, LiveDocument, LiveDocuments, View
 from jupyter_collab_ai.ai.preview import Preview
-from jupyter_collab_ai.ai.reach import invalid, reach, take_snapshot
 from jupyter_collab_ai.ai.regions import Region, is_torn, write_change
 from jupyter_collab_ai.ai.retention import Keeping
 from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
@@ -142,8 +142,8 @@ class Generating:
             ModelNotConfigured, ModelFailed, ModelTimeout: There is no code.
             OperationCancelled: Somebody cancelled it, or broke its lock.
         """
-        session, path = await reach(
-            self._sessions, principal, request.session_id, request.path, Capability.GENERATE
+        session, path = await self._sessions.document_in(
+            principal, request.session_id, request.path, Capability.GENERATE
         )
         self._generator.require()
         files = await self._read_files(session, path, request.files)

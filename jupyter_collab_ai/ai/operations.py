@@ -16,9 +16,9 @@ from jupyter_collab_ai.ai.found import Found
 from jupyter_collab_ai.ai.generating import GenerateRequest, Generating
 from jupyter_collab_ai.ai.generator import Generator
 from jupyter_collab_ai.ai.guard import Guard
+from jupyter_collab_ai.ai.looking import invalid
 from jupyter_collab_ai.ai.model import Model
 from jupyter_collab_ai.ai.ports import Events, Files, LiveDocuments
-from jupyter_collab_ai.ai.reach import invalid, reach
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, ContentRetention, Keeping
 from jupyter_collab_ai.ai.runner import Runner
 from jupyter_collab_ai.ai.store import Kind, Operation, State
@@ -202,7 +202,9 @@ class Operations:
         if path is None:
             session, _ = await self._sessions.standing_in(principal, session_id)
             return await self._board.of_session(session.id)
-        session, full = await reach(self._sessions, principal, session_id, path, Capability.SEE)
+        session, full = await self._sessions.document_in(
+            principal, session_id, path, Capability.SEE
+        )
         return await self._board.of_session(session.id, full)
 
     async def break_lock(self, principal: Principal, session_id: str, lock_id: str) -> None:

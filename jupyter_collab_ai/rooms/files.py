@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import DocumentTooLarge, InvalidRequest, NotFound
+from jupyter_collab_ai.real_paths import real_path
 from jupyter_collab_ai.rooms import local_files
 from jupyter_collab_ai.rooms.content import Content, digest_of, same
 from jupyter_collab_ai.rooms.documents import Kind
@@ -89,6 +91,14 @@ class Files:
         self._max_file = max_file
         self.heavy = heavy or Heavy()
         self._turn = asyncio.Lock()
+
+    async def real(self, path: str) -> str | None:
+        """Return the path of what ``path`` leads to; None where a link leads out of the root."""
+        manager: Any = self._manager()
+        on_disk = isinstance(manager, FileManagerMixin)
+        if not on_disk:
+            return path
+        return await asyncio.to_thread(real_path, str(manager.root_dir), path)
 
     async def stat(self, path: str) -> Stamp:
         """Look at the file without reading it.

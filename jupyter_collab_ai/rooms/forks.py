@@ -153,7 +153,7 @@ class Forks:
         """
         right = await self._require(principal, path, write=True)
         fork = Fork(DocumentId(new_id()), title, description, synchronize, new_id())
-        async with self._rooms.hold(path) as root:
+        async with self._rooms.hold(path, outside=principal.is_admin) as root:
             state = await root.look(lambda doc: doc.get_update())
             await self._require(principal, path, write=True)
 
@@ -268,7 +268,7 @@ class Forks:
         """
         document, _ = await self._mine(principal, fork_id)
         await self._locks.refuse(document.path)
-        async with self._rooms.hold(document.path) as root:
+        async with self._rooms.hold(document.path, outside=principal.is_admin) as root:
             if root.document.id != document.root_id:
                 raise NotFound(_NO_FORK)
             fork = await self._rooms.acquire_by_id(document.id)

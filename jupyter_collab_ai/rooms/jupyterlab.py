@@ -304,11 +304,13 @@ class DocumentSession(ApiHandler):
         """Answer with the file's id, and the document's epoch as the session's id."""
         path = path.strip("/")
         body = self.read_body(SessionBody)
+        # (Who may not come to the link itself was not let through to here.)
+        path = await self._rooms.plain(path)
         right = await self._rights.right(self.principal, path)
         if not right.may_read:
             raise NotFound("There is no such document, or it is not shared with you.")
         kind = require_kind(path, body.format, body.type)
-        document = await self._rooms.describe(path)
+        document = await self._rooms.describe(path, outside=self.principal.is_admin)
         self.write_json(
             {
                 "format": kind.format,

@@ -115,10 +115,14 @@ class Rooms:
 
     # ------------------------------------------------------------ finding and opening
 
-    async def acquire(self, path: str) -> LiveRoom:
+    async def acquire(self, path: str, *, outside: bool = False) -> LiveRoom:
         """Return the room of the document at ``path``, opened if need be, and keep it open.
 
         Each call has to be paid back by one of :meth:`release`.
+
+        Args:
+            path: Where it is; a link is no document, or its file would have two.
+            outside: Whether a link on the way may lead out of the server's root.
 
         Raises:
             NotFound: There is no such file.
@@ -126,14 +130,17 @@ class Rooms:
             DocumentTooLarge: It is too large to be edited together.
             DatabaseUnavailable: Its history can't be read.
         """
-        return await self._acquire((await self.describe(path)).id)
+        return await self._acquire((await self.describe(path, outside=outside)).id)
 
-    async def describe(self, path: str) -> Document:
+    async def describe(self, path: str, *, outside: bool = False) -> Document:
         """Return the row of the document at ``path`` without opening it, made if need be.
 
         Raises:
             NotFound, DocumentTooLarge: As of :meth:`acquire`.
         """
+        real = await self._files.real(path)
+        if real != path and not (outside and real is None):
+            raise NotFound("There is a link in the path; open the file that it leads to.")
         found = await self.documents.by_path(path)
         await self._files.require_fit(path, grown=found is not None and found.seq > 0)
         return found or await self.documents.ensure(path)
@@ -143,9 +150,9 @@ class Rooms:
         return await self._acquire(document_id)
 
     @contextlib.asynccontextmanager
-    async def hold(self, path: str) -> AsyncIterator[LiveRoom]:
+    async def hold(self, path: str, *, outside: bool = False) -> AsyncIterator[LiveRoom]:
         """Keep the room of ``path`` open for the length of the block; see :meth:`acquire`."""
-        room = await self.acquire(path)
+        room = await self.acquire(path, outside=outside)
         try:
             yield room
         finally:
@@ -159,6 +166,10 @@ class Rooms:
         entry.holders -= 1
         if not entry.holders:
             self._free_later(entry)
+
+    async def plain(self, path: str) -> str:
+        """Return the path by which what is at ``path`` is a document; see :meth:`acquire`."""
+        return await self._files.real(path) or path
 
     def find(self, document_id: DocumentId) -> LiveRoom | None:
         """Return the room of a document, if it is open."""

@@ -141,7 +141,7 @@ class Socket(WebSocketHandler, JupyterHandler):
         if not right.may_read:
             raise NotFound("There is no such document, or it is not shared with you.")
         if document_id is None:
-            room = await self.rooms.acquire(path)
+            room = await self.rooms.acquire(path, outside=principal.is_admin)
         else:
             room = await self.rooms.acquire_by_id(document_id)
         self._cleanup.callback(self.rooms.release, room)

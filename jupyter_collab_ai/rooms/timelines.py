@@ -145,7 +145,7 @@ class Timelines:
         """
         await self._require(principal, path)
         with self._in_line():
-            document = await self._describe(path)
+            document = await self._describe(path, outside=principal.is_admin)
             async with self._turns:
                 tape = await self._read(document)
                 steps, state = await asyncio.to_thread(steps_of, tape)
@@ -256,7 +256,7 @@ class Timelines:
                 address=address,
             )
 
-        async with self._rooms.hold(path) as room:
+        async with self._rooms.hold(path, outside=principal.is_admin) as room:
             if (room.document.id, room.epoch) != (timeline.document.id, timeline.document.epoch):
                 raise NotFound(_GONE)
             async with frozen(room):
@@ -410,13 +410,13 @@ class Timelines:
             raise NotFound(_GONE)
         return timeline
 
-    async def _describe(self, path: str) -> Document:
-        document = await self._rooms.describe(path)
+    async def _describe(self, path: str, *, outside: bool) -> Document:
+        document = await self._rooms.describe(path, outside=outside)
         if not document.seq:
             # Nobody has opened it yet: what the file holds becomes the first step.
-            async with self._rooms.hold(path):
+            async with self._rooms.hold(path, outside=outside):
                 pass
-            document = await self._rooms.describe(path)
+            document = await self._rooms.describe(path, outside=outside)
         return document
 
     async def _read(self, document: Document) -> Tape:

@@ -152,10 +152,11 @@ class LiveModels:
             assert path is not None
             assert file_format is not None
             assert content_type is not None
+            path = await self._rooms.plain(path)
             require_kind(path, file_format, content_type)
         if not create and await self._find(path) is None:
             return None
-        room = await self._rooms.acquire(path)
+        room = await self._rooms.acquire(path, outside=True)
         if copy:
             try:
                 doc: Doc[Any] = Doc()

@@ -75,7 +75,7 @@ class LogYStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             YDocNotFound: There is no such document.
         """
         backing, path = self._locate()
-        async with backing.rooms.hold(path) as room:
+        async with backing.rooms.hold(path, outside=True) as room:
             await room.add(data, origin=Origin.SERVER)
 
     def _locate(self) -> tuple[Backing, str]:

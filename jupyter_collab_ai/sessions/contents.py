@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from jupyter_collab_ai.errors import (
     NotFound,
     PathExists,
 )
+from jupyter_collab_ai.real_paths import real_path
 from jupyter_collab_ai.sessions.paths import ancestors, join, parent_of
 
 #: Bytes that a new document may have.
@@ -44,10 +44,14 @@ class JupyterContents:
         Raises:
             InvalidRequest: It does.
         """
-        root = self._root
-        if root is not None and await asyncio.to_thread(_is_linked, root, path):
+        if await self.real(path) != path:
             sentence = "The path leads through a link; name what it leads to instead."
             raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
+
+    async def real(self, path: str) -> str | None:
+        """Return the path of what a path leads to; see :func:`~.real_paths.real_path`."""
+        root = self._root
+        return path if root is None else await asyncio.to_thread(real_path, root, path)
 
     async def kind(self, path: str) -> str | None:
         """Return ``file``, ``notebook`` or ``directory``; None where there is nothing."""
@@ -219,9 +223,3 @@ def _require_size(text: str) -> None:
 
 def _bad_content(sentence: str) -> InvalidRequest:
     return InvalidRequest(sentence, errors=[FieldError("content", sentence)])
-
-
-def _is_linked(root: str, path: str) -> bool:
-    top = os.path.realpath(root)
-    wanted = os.path.join(top, *path.split("/"))  # noqa: PTH118  # realpath of Path is strict
-    return os.path.realpath(wanted) != wanted

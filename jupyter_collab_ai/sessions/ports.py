@@ -60,6 +60,10 @@ class Contents(Protocol):
         """
         ...
 
+    async def real(self, path: str) -> str | None:
+        """Return the path of what ``path`` leads to; None where a link leads out of the root."""
+        ...
+
     async def kind(self, path: str) -> str | None:
         """Return ``file``, ``notebook`` or ``directory``; None where there is nothing."""
         ...

@@ -29,6 +29,7 @@ from jupyter_collab_ai.sessions.paths import (
     canonical,
     home_holding,
     home_of,
+    is_canonical,
     is_home,
     is_within,
     join,
@@ -73,6 +74,42 @@ class Sessions(Standings):
         self._contents = contents
         self._locks = locks
         self._moves = moves
+
+    # ------------------------------------------------------------ finding
+
+    async def document_in(
+        self, principal: Principal, session_id: str, path: str | None, capability: Capability
+    ) -> tuple[store.Session, str]:
+        """Return a session, and the path of the document in it that is meant.
+
+        A link in a folder means what it leads to, which has to be in the session, too: what
+        members may do ends at its edge.
+
+        Args:
+            principal: Who asks.
+            session_id: Which session.
+            path: Which of the files of a folder, relative to it.
+            capability: What is to be done there.
+
+        Raises:
+            NotFound: There is no such session or document, or ``principal`` may not know of it.
+            RoleRequired: They may know of it but not do this.
+            InvalidRequest: The session is a folder and ``path`` is missing or not canonical, or
+                the session is one file and ``path`` is not.
+        """
+        session = await self.require_in(principal, session_id, capability)
+        if session.type != "directory":
+            if path:
+                raise _bad_path("This session is one file; leave the path out.")
+            named = session.path
+        elif not path:
+            raise _bad_path("This session is a folder; say which of its files you mean.")
+        else:
+            named = join(session.path, canonical(path))
+        real = await self._contents.real(named)
+        if real is None or not is_canonical(real) or not is_within(real, session.path):
+            raise NotFound("There is no such document, or it is not shared with you.")
+        return session, real
 
     # ------------------------------------------------------------ making
 

@@ -1,42 +1,13 @@
-"""From what a request names to a document that whoever asks may work on."""
+"""What operations look at: a document as it is now."""
 
 from __future__ import annotations
 
 from jupyter_collab_ai.ai.ports import LiveDocument, View
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.errors import DocumentTooLarge, FieldError, InvalidRequest
-from jupyter_collab_ai.principal import Principal
-from jupyter_collab_ai.sessions.paths import canonical, join
-from jupyter_collab_ai.sessions.roles import Capability
-from jupyter_collab_ai.sessions.service import Sessions
-from jupyter_collab_ai.sessions.store import Session
 
 #: Characters that a document may have to be looked at.
 MOST_CHARACTERS = 1_000_000
-
-
-async def reach(
-    sessions: Sessions,
-    principal: Principal,
-    session_id: str,
-    path: str | None,
-    capability: Capability,
-) -> tuple[Session, str]:
-    """Return a session and the path of its document that is meant.
-
-    Raises:
-        NotFound, RoleRequired: Whoever asks may not.
-        InvalidRequest: The session is a folder and no file in it is named, or the reverse.
-    """
-    session, standing = await sessions.standing_in(principal, session_id)
-    standing.require(capability)
-    if session.type != "directory":
-        if path is not None:
-            raise invalid("path", "This session is one file; leave the path out.")
-        return session, session.path
-    if path is None:
-        raise invalid("path", "This session is a folder; say which of its files you mean.")
-    return session, join(session.path, canonical(path))
 
 
 def take_snapshot(view: View) -> DocumentSnapshot:
