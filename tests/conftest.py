@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from hypothesis import settings
 from jupyter_server.extension.manager import ExtensionManager
 from jupyter_server.serverapp import ServerApp
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from jupyter_collab_ai.storage.database import Database
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
 
 _numbers = itertools.count(1)
 _SORTED_EXTENSIONS = ExtensionManager.sorted_extensions

@@ -13,12 +13,24 @@ from enum import Enum
 from typing import Any
 
 from pycrdt import Doc
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    LargeBinary,
+    Text,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.ids import DocumentId, UserId
 from jupyter_collab_ai.rooms.yupdate import IdRanges
+from jupyter_collab_ai.storage.columns import UtcDateTime
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.driver import Prepared
 from jupyter_collab_ai.storage.tables import (
@@ -31,7 +43,7 @@ from jupyter_collab_ai.storage.tables import (
 )
 
 #: The statements of every keystroke.
-_ADVANCE = Prepared(
+_ADVANCING = (
     update(documents)
     .where(
         documents.c.id == bindparam("of"),
@@ -40,9 +52,32 @@ _ADVANCE = Prepared(
     )
     .values(seq=bindparam("newest"), updated_at=bindparam("now"))
 )
-_INSERT = Prepared(
-    insert(document_updates).inline(),
-    ("document_id", "seq", "data", "origin", "user_id", "created_at"),
+_ADVANCE = Prepared(_ADVANCING)
+_ROW = ("document_id", "seq", "data", "origin", "user_id", "created_at")
+_INSERT = Prepared(insert(document_updates).inline(), _ROW)
+_MOVED = _ADVANCING.returning(documents.c.id).cte("moved")
+_NEW = (
+    func.unnest(
+        bindparam("data", type_=postgresql.ARRAY(LargeBinary)),
+        bindparam("origin", type_=postgresql.ARRAY(Text)),
+        bindparam("user_id", type_=postgresql.ARRAY(Text)),
+    )
+    .table_valued("data", "origin", "user_id", with_ordinality="position", name="new")
+    .render_derived()
+)
+#: Both in one, for PostgreSQL, where each statement is a trip to the server.
+_RECORD = Prepared(
+    insert(document_updates).from_select(
+        _ROW,
+        select(
+            _MOVED.c.id,
+            bindparam("expected", type_=BigInteger) + _NEW.c.position,
+            _NEW.c.data,
+            _NEW.c.origin,
+            _NEW.c.user_id,
+            bindparam("now", type_=UtcDateTime),
+        ).select_from(_MOVED.join(_NEW, true())),
+    )
 )
 
 #: Called in the transaction that records an edit, once no other can come in between.
@@ -227,6 +262,12 @@ class UpdateLog:
             LogGone: There is no such history any more.
             DatabaseUnavailable: It may or may not have been recorded.
         """
+        learned = learned or Known()
+        alone = entries and not learned.clients and not learned.refused and fence is None
+        if alone and not self._database.is_sqlite:
+            return await self._database.write(
+                lambda tx: _record(tx, document_id, epoch, expected, entries), single=True
+            )
         return await self._database.write(
             lambda tx: append(
                 tx, document_id, epoch, expected, entries, learned=learned, fence=fence
@@ -277,6 +318,30 @@ def append(
         _put_client(tx, document_id, client)
     for refused in learned.refused:
         _put_refused(tx, document_id, refused)
+    return seq
+
+
+def _record(
+    tx: Tx, document_id: DocumentId, epoch: str, expected: int, entries: Sequence[Entry]
+) -> int:
+    """Do what :func:`append` does for updates alone, by one statement of PostgreSQL's."""
+    seq = expected + len(entries)
+    recorded = tx.run(
+        _RECORD,
+        {
+            "of": document_id,
+            "in_epoch": epoch,
+            "expected": expected,
+            "newest": seq,
+            "now": utcnow(),
+            "data": [entry.data for entry in entries],
+            "origin": [entry.origin.value for entry in entries],
+            "user_id": [entry.user_id for entry in entries],
+        },
+    )
+    if not recorded:
+        require_epoch(tx, document_id, epoch)
+        raise LogMoved
     return seq
 
 

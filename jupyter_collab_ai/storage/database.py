@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any, TypeVar
 from zlib import crc32
@@ -176,13 +177,17 @@ class Database:
         """
         return await self._run(lambda: self.read_now(function))
 
-    async def write(self, function: Callable[[Tx], T], *, lock: str | None = None) -> T:
+    async def write(
+        self, function: Callable[[Tx], T], *, lock: str | None = None, single: bool = False
+    ) -> T:
         """Run ``function`` in a worker thread, in one transaction that may change things.
 
         Args:
             function: What to do; when it raises, nothing is changed. It is called once.
             lock: Transactions of the same name run one after the other, over all servers.
                 (On SQLite all writing ones do.)
+            single: The function changes things by one statement, which is a transaction by
+                itself: to begin and to commit one around it are two more trips to PostgreSQL.
 
         Raises:
             DatabaseUnavailable: The database can't be reached.
@@ -190,7 +195,7 @@ class Database:
 
         def begin() -> Future[tuple[T, list[Change]]]:
             if self._writer is None:
-                return self._executor.submit(self._write, function, lock)
+                return self._executor.submit(self._write, function, lock, single)
             return self._writer.submit(lambda connection: self._act(connection, function, None))
 
         result, _ = await self._finish(begin, lambda done: self.changes.publish(done[1]))
@@ -207,9 +212,16 @@ class Database:
         result, _ = self._write(function, lock)
         return result
 
-    def _write(self, function: Callable[[Tx], T], lock: str | None) -> tuple[T, list[Change]]:
-        with self._translated(), self._begin() as connection:
+    def _write(
+        self, function: Callable[[Tx], T], lock: str | None, single: bool = False
+    ) -> tuple[T, list[Change]]:
+        begin = self._without_transaction if single and lock is None else self._begin
+        with self._translated(), begin() as connection:
             return self._act(connection, function, lock)
+
+    def _without_transaction(self) -> AbstractContextManager[Connection]:
+        """Give a connection on which each statement is a transaction."""
+        return self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[Connection]:

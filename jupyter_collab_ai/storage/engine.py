@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from jupyter_collab_ai.storage.checkpoints import LAST_RESORT
 from jupyter_collab_ai.storage.driver import driver_errors
@@ -21,6 +24,9 @@ BUSY_TIMEOUT = 10_000
 BEGUN = "collab_begun"
 #: Seconds to wait for a PostgreSQL server to answer a new connection.
 CONNECT_TIMEOUT = 5
+#: Seconds after which a connection to PostgreSQL that was not used is asked whether it lives.
+IDLE = 1.0
+_USED_AT = "collab_used_at"
 
 
 class InvalidDatabaseUrl(ValueError):
@@ -69,11 +75,10 @@ def make_engine(url: URL, *, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         # Errors reach the log, and parameters may be secrets.
         hide_parameters=True,
         connect_args={
@@ -84,6 +89,28 @@ def make_engine(url: URL, *, pool_size: int) -> Engine:
             "application_name": "jupyter-collab-ai",
         },
     )
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_ask_whether_it_lives, engine.dialect))
+    return engine
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _ask_whether_it_lives(
+    dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: object
+) -> None:
+    # (``pool_pre_ping`` asks each time, which while people type is a trip to the server for
+    # each keystroke.)
+    used_at = record.info.get(_USED_AT)
+    if used_at is None or time.monotonic() - used_at < IDLE:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        # The pool opens a new one instead, and gives up all others that are as old.
+        raise InvalidatePoolError from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
