@@ -157,6 +157,7 @@ class Debugging:
         path = await self._documents.path_of(finding.document_id)
         if path is None or finding.applied_at is not None:
             raise _gone()
+        await self._sessions.require_document(principal, session.id, path, Capability.GENERATE)
         try:
             async with self._documents.hold(path) as document:
                 edits = await self._apply(principal, session.id, document, path, finding, kept)

@@ -436,7 +436,7 @@ class Generating:
         def record(tx: Tx, held: Held) -> None:
             held.spend(tx)
             inside = {**operation.inside, "seq": seq_of(tx, document.document_id)}
-            store.change_result(tx, operation.id, result, inside)
+            store.change_result(tx, operation, result, inside)
             note(tx, principal, "operation_applied", **_about(operation, path))
 
         wanted = Wanted(
@@ -489,7 +489,7 @@ class Generating:
         inside = {key: value for key, value in operation.inside.items() if key != "seq"}
 
         def fence(tx: Tx) -> None:
-            store.change_result(tx, operation.id, result, inside)
+            store.change_result(tx, operation, result, inside)
             record(tx)
 
         if not await document.undo(operation.inside["seq"], user_id=user_id, fence=fence):

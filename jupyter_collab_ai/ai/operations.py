@@ -151,9 +151,13 @@ class Operations:
             wanted = session.id
             if standing.may(Capability.CANCEL_ANY):
                 user_id = None
+        # What one asked for in a session stays there when one is removed.
+        member = None if wanted is not None or principal.is_admin else principal.user_id
         cursor = _parse_cursor(after)
         items, following = await self._database.read(
-            lambda tx: store.page(tx, user_id=user_id, session_id=wanted, limit=limit, after=cursor)
+            lambda tx: store.page(
+                tx, user_id=user_id, session_id=wanted, member=member, limit=limit, after=cursor
+            )
         )
         return {
             "items": [operation.as_json() for operation in items],
@@ -252,6 +256,9 @@ class Operations:
             path = await self._documents.path_of(operation.document_id)
         if path is None:
             raise StaleDocument("The document is gone.")
+        await self._sessions.require_document(
+            principal, operation.session_id, path, Capability.GENERATE
+        )
         return await call(principal, operation, path)
 
     async def _own(self, principal: Principal, operation_id: str) -> tuple[Operation, Standing]:

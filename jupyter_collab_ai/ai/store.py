@@ -25,9 +25,11 @@ from sqlalchemy import (
 
 from jupyter_collab_ai.ai.model import Usage
 from jupyter_collab_ai.clock import rfc3339, utcnow
+from jupyter_collab_ai.errors import StaleDocument
 from jupyter_collab_ai.ids import DocumentId, FindingId, OperationId, SessionId, UserId
 from jupyter_collab_ai.locks.leases import TOPIC as LOCK_TOPIC
 from jupyter_collab_ai.principal import Principal
+from jupyter_collab_ai.sessions.store import sessions_of
 from jupyter_collab_ai.storage.database import Tx
 from jupyter_collab_ai.storage.tables import findings, locks, operations
 
@@ -225,12 +227,25 @@ def forget_content(tx: Tx, before: datetime, *, limit: int) -> int:
 
 
 def change_result(
-    tx: Tx, operation_id: OperationId, result: Mapping[str, Any], inside: Mapping[str, Any]
+    tx: Tx, known: Operation, result: Mapping[str, Any], inside: Mapping[str, Any]
 ) -> None:
-    """Note that the result of an operation was applied, or taken back."""
+    """Note that the result of an operation was applied, or taken back.
+
+    Args:
+        tx: Holds the document's row, so of two who want this one is the first.
+        known: The operation as it was when it was decided.
+        result: What is told of the result from now on.
+        inside: What is kept beside it.
+
+    Raises:
+        StaleDocument: It was applied or taken back since.
+    """
+    now = find(tx, known.id)
+    if now is None or now.inside.get("seq") != known.inside.get("seq"):
+        raise StaleDocument("This result has just been written, or taken back, by another request.")
     tx.execute(
         update(operations)
-        .where(operations.c.id == operation_id)
+        .where(operations.c.id == known.id)
         .values(result=dict(result), undo=json.dumps(dict(inside)).encode())
     )
 
@@ -273,11 +288,23 @@ def page(
     *,
     user_id: UserId | None,
     session_id: SessionId | None,
+    member: UserId | None,
     limit: int,
     after: tuple[datetime, str] | None,
 ) -> tuple[list[Operation], tuple[datetime, str] | None]:
-    """Return operations, the newest first, and where the list goes on."""
+    """Return operations, the newest first, and where the list goes on.
+
+    Args:
+        tx: To ask in.
+        user_id: Whose; None for everybody's.
+        session_id: In which session; None for all.
+        member: Who has to be a member of their sessions; None where nobody has to.
+        limit: How many at the most.
+        after: Where the page before ended.
+    """
     statement = select(operations)
+    if member is not None:
+        statement = statement.where(operations.c.session_id.in_(sessions_of(member)))
     if user_id is not None:
         statement = statement.where(operations.c.user_id == user_id)
     if session_id is not None:

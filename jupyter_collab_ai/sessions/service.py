@@ -18,6 +18,7 @@ from jupyter_collab_ai.errors import (
     NotFound,
     PathExists,
     PathShared,
+    StaleDocument,
 )
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
@@ -110,6 +111,26 @@ class Sessions(Standings):
         if real is None or not is_canonical(real) or not is_within(real, session.path):
             raise NotFound("There is no such document, or it is not shared with you.")
         return session, real
+
+    async def require_document(
+        self, principal: Principal, session_id: SessionId, path: str, capability: Capability
+    ) -> None:
+        """Refuse what is not allowed in a document any more that was one of a session.
+
+        Args:
+            principal: Who asks.
+            session_id: The session in which it was.
+            path: Where the document is now.
+            capability: What is to be done there.
+
+        Raises:
+            StaleDocument: It has been moved out of the session.
+            NotFound, RoleRequired: ``principal`` may not.
+        """
+        standing = await self.standing(principal, path)
+        if standing.session_id != session_id:
+            raise StaleDocument("The document has been moved out of the session since.")
+        standing.require(capability)
 
     # ------------------------------------------------------------ making
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, desc, func, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, delete, desc, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from jupyter_collab_ai.clock import rfc3339, utcnow
@@ -318,6 +318,11 @@ def summaries(tx: Tx, ids: Sequence[SessionId], user_id: UserId) -> list[Summary
 
 
 # ---------------------------------------------------------------- members
+
+
+def sessions_of(user_id: UserId) -> Select[tuple[str]]:
+    """Return the question for the ids of the sessions that a user is a member of."""
+    return select(members.c.session_id).where(members.c.user_id == user_id)
 
 
 def role_of(tx: Tx, session_id: SessionId, user_id: UserId) -> Role | None:

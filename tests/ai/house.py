@@ -25,6 +25,7 @@ from jupyter_collab_ai.locks.leases import Leases
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms.shared import SharedDocuments
 from jupyter_collab_ai.sessions.roles import Role, Standing
+from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.sessions.store import Session
 from jupyter_collab_ai.storage.database import Database
 from jupyter_collab_ai.storage.tables import users
@@ -34,10 +35,18 @@ from tests.support.fake_model import FakeModel
 FILE = "a.py"
 
 
-class OneSession:
+class Plain:
+    """Files of which none is a link."""
+
+    async def real(self, path: str) -> str:
+        return path
+
+
+class OneSession(Sessions):
     """What operations ask of ``sessions``: one session, and who has which role in it."""
 
     def __init__(self, path: str, type_: str) -> None:
+        self._contents = Plain()  # type: ignore[assignment]
         self.session = Session(SESSION, "s", path, type_, utcnow(), utcnow())
         self.roles: dict[str, Role] = {"ada": Role.OWNER, "ben": Role.EDITOR, "cleo": Role.VIEWER}
 
@@ -90,7 +99,7 @@ class AiHouse(House):
         self.operations = Operations(
             database,
             self.documents,
-            self.sessions,  # type: ignore[arg-type]
+            self.sessions,
             self.leases,
             self.board,
             Analyzers(),

@@ -10,7 +10,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pycrdt import Array
 
 from jupyter_collab_ai.ai.placing import Mode, Target
-from jupyter_collab_ai.errors import DocumentTooLarge, InvalidRequest, ModelFailed, StaleDocument
+from jupyter_collab_ai.errors import (
+    DocumentTooLarge,
+    InvalidRequest,
+    Locked,
+    ModelFailed,
+    StaleDocument,
+)
 from tests.ai.house import AiHouse, at, replace
 from tests.rooms.engine import person, until
 from tests.support import fake_model as say
@@ -135,6 +141,20 @@ async def test_only_some_edits_are_taken(house: AiHouse) -> None:
     assert await house.text() == BASE.replace("b + 2", "b + 20")
     await house.operations.undo(ben, identity)
     assert await house.text() == BASE
+
+
+async def test_of_many_requests_one_writes_a_suggestion_and_one_takes_it_back(
+    house: AiHouse,
+) -> None:
+    house.write("a.py", BASE)
+    house.fake.reply(say.says(fenced(CODE)))
+    identity = (await house.generate(apply=False))["operation_id"]
+    for call, left in ((house.operations.apply, 1), (house.operations.undo, 0)):
+        asked = [call(person("ben"), identity) for _ in range(6)]
+        done = await asyncio.gather(*asked, return_exceptions=True)
+        assert [one["applied"] for one in done if isinstance(one, dict)] == [bool(left)]
+        assert all(isinstance(one, dict | StaleDocument | Locked) for one in done), done
+        assert (await house.text()).count("three") == left
 
 
 async def test_undo_keeps_what_people_wrote_since(house: AiHouse) -> None:

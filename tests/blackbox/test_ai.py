@@ -107,7 +107,7 @@ def lines_of(report: dict[str, Any], category: str, text: str) -> set[str]:
     }
 
 
-def post(person: Person, path: str, **body: Any) -> Any:
+def post(person: Person, path: str, /, **body: Any) -> Any:
     """Make a call that may take long, in a thread."""
     return asyncio.to_thread(person, "POST", path, body=body, timeout=60)
 
@@ -402,6 +402,56 @@ async def test_a_range_is_replaced(model: ModelServer, open_live: Opener, ada: P
     assert made.ok()["applied"] is True
     await hers.sees("b = 20")
     assert hers.text == "a = 1\nb = 20\nc = 3\n"
+
+
+async def test_what_has_left_the_session_is_out_of_reach(
+    model: ModelServer, ada: Person, ben: Person
+) -> None:
+    """Who asked for code or a fix in a folder gets nothing into what was moved out of it."""
+    folder = ada.share("left", content=None, type="directory")
+    ada.add(folder, ben, "editor")
+    inside, outside = f"{folder['path']}/m.py", f"users/{ada.username}/private.py"
+    text = "def f(x=[]):\n    return x == None\n"
+    put = {"type": "file", "format": "text", "content": text}
+    assert ada.jupyter("PUT", f"api/contents/{inside}", body=put).status == 201
+    where = {"session_id": folder["id"], "path": "m.py"}
+    model.answer = lambda _: json.dumps({"summary": "s", "findings": []})
+    found = (await post(ben, "ai/code-debugger", **where)).ok()["findings"]
+    fix = next(one["id"] for one in found if one["fix"])
+    model.answer = lambda _: CODE
+    asked = {**where, "instructions": "Write double(x)."}
+    kept = (await post(ben, "ai/code-generator", **asked, apply=False)).ok()
+    written = (await post(ben, "ai/code-generator", **asked)).ok()
+    assert (kept["applied"], written["applied"]) == (False, True)
+    current = f"sessions/{folder['id']}/history/current"
+    before = ben("GET", current, query={"path": "m.py"}).ok()["content"]
+    moved = ada.jupyter("PATCH", f"api/contents/{inside}", body={"path": outside})
+    assert moved.status == 200
+    for call in (
+        f"ai/fixes/{fix}/apply",
+        f"ai/operations/{kept['operation_id']}/apply",
+        f"ai/operations/{written['operation_id']}/undo",
+    ):
+        ben("POST", call).refused(409, "stale_document")
+    session = ada("POST", "sessions", body={"name": "private", "path": outside}).ok(201)
+    hers = ada("GET", f"sessions/{session['id']}/history/current").ok()
+    assert hers["content"] == before
+    assert text in before
+    assert "double" in before
+
+
+async def test_who_was_removed_sees_no_results_of_the_session(
+    model: ModelServer, ada: Person, ben: Person
+) -> None:
+    session = ada.share("removed.py", "x = 1\n")
+    ada.add(session, ben, "editor")
+    model.answer = lambda _: CODE
+    body = {"session_id": session["id"], "instructions": "Write double(x).", "apply": False}
+    made = (await post(ben, "ai/code-generator", **body)).ok()["operation_id"]
+    assert made in {one["id"] for one in ben("GET", "ai/operations").ok()["items"]}
+    ada("DELETE", f"sessions/{session['id']}/members/{ben.username}").ok(204)
+    assert made not in {one["id"] for one in ben("GET", "ai/operations").ok()["items"]}
+    ben("GET", f"ai/operations/{made}").refused(404, "not_found")
 
 
 async def test_a_suggestion_is_written_when_asked_for(
