@@ -114,6 +114,18 @@ class HistoryHandler(ApiHandler):
         """Get what the handler works with."""
         self.history = history
 
+    def path_of(self, in_body: str | None) -> str | None:
+        """Return which document is meant, which a body may say as well as the query.
+
+        Raises:
+            InvalidRequest: They say two different ones.
+        """
+        path = self.read_query(PathQuery).path
+        if path is None or in_body is None or path == in_body:
+            return in_body if path is None else path
+        sentence = "The query and the body name two different files; say it once."
+        raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
+
     def write_encoded(self, data: bytes) -> None:
         """Answer with JSON that a worker thread has made, as it may be large."""
         self.set_header("Content-Type", "application/json")
@@ -167,12 +179,13 @@ class VersionListHandler(HistoryHandler):
     async def post(self, session_id: str) -> None:
         """Name a version."""
         body = self.read_body(NameBody)
+        path = self.path_of(body.path)
         named = await self.history.name(
             self.principal,
             session_id,
             body.name,
             version=body.version,
-            path=body.path,
+            path=path,
             address=self.address,
         )
         self.write_json(named, 201)
@@ -196,12 +209,13 @@ class RestoreHandler(HistoryHandler):
     async def post(self, session_id: str) -> None:
         """Restore a document, a cell or hunks."""
         body = self.read_body(RestoreBody)
+        path = self.path_of(body.path)
         self.write_json(
             await self.history.restore(
                 self.principal,
                 session_id,
                 body.version,
-                path=body.path,
+                path=path,
                 wish=body.wish(),
                 against=body.against,
                 address=self.address,

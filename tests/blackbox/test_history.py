@@ -193,3 +193,28 @@ def test_a_notebook_in_a_folder(ada: Person, ben: Person) -> None:
     ben("GET", f"sessions/{folder['id']}/history", query={"path": "../x"}).refused(
         400, "invalid_request"
     )
+
+
+def test_the_query_says_which_file_of_a_folder_too(ada: Person) -> None:
+    folder = ada.share(name="tools", content=None, type="directory")
+    model = {"type": "file", "format": "text", "content": "one\n"}
+    for name in ("a.py", "b.py"):
+        ada.jupyter("PUT", f"api/contents/{folder['path']}/{name}", body=model)
+    (first,) = history(ada, folder, path="a.py")
+    versions, restoring = (f"sessions/{folder['id']}/{call}" for call in ("versions", "restore"))
+    body = {"name": "Begun", "version": first["version"]}
+    named = ada("POST", versions, body=body, query={"path": "a.py"}).ok(201)
+    assert history(ada, folder, path="a.py", named="true") == [named]
+    body = {"version": first["version"]}
+    answer = ada("POST", restoring, body=body, query={"path": "a.py"}).ok()
+    assert not answer["changed"]
+    # Said twice it has to be the same.
+    ada("POST", restoring, body={**body, "path": "a.py"}, query={"path": "a.py"}).ok()
+    for call, asked in ((versions, {"name": "Other"}), (restoring, body)):
+        asked = {**asked, "path": "b.py"}
+        error = ada("POST", call, body=asked, query={"path": "a.py"}).refused(
+            400, "invalid_request"
+        )
+        assert [item["field"] for item in error["errors"]] == ["path"]
+    error = ada("POST", restoring, body=body, query={"pth": "a.py"}).refused(400, "invalid_request")
+    assert [item["field"] for item in error["errors"]] == ["pth"]
