@@ -8,7 +8,7 @@ a reason becomes is decided in :mod:`jupyter_collab_ai.web.errors` and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -51,6 +51,25 @@ class CollabError(Exception):
 
 class InvalidRequest(CollabError):
     reason = "invalid_request"
+
+
+def check_all(*checks: Callable[[], Any]) -> list[Any]:
+    """Return what each check returns, or tell all that they find at once.
+
+    Raises:
+        InvalidRequest: At least one refused; its fields are those of all that did.
+    """
+    results: list[Any] = []
+    refused: list[InvalidRequest] = []
+    for check in checks:
+        try:
+            results.append(check())
+        except InvalidRequest as error:
+            refused.append(error)
+    if refused:
+        errors = [field for error in refused for field in error.errors]
+        raise InvalidRequest(refused[0].message, errors=errors)
+    return results
 
 
 class NotAuthenticated(CollabError):

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from tornado.iostream import StreamClosedError
 
 from jupyter_collab_ai.ai.debugger import Emit
@@ -28,6 +28,12 @@ Number = Annotated[int, Field(ge=1, le=10_000_000)]
 MOST_WAITING = 1000
 
 Work = Callable[[Emit], Awaitable[dict[str, Any]]]
+
+
+def _said(instructions: str) -> str:
+    if not instructions.strip():
+        raise ValueError("Say what is to be written.")
+    return instructions
 
 
 class PositionBody(Body):
@@ -90,7 +96,7 @@ class GenerateBody(Body):
 
     session_id: Id
     path: str | None = None
-    instructions: Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
+    instructions: Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_said)]
     target: TargetBody | None = None
     apply: bool = True
     context: Annotated[str, StringConstraints(max_length=100_000)] | ContextBody | None = None

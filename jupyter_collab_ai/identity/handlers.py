@@ -15,7 +15,7 @@ from jupyter_collab_ai.identity.account_page import AccountPage, PasswordPage
 from jupyter_collab_ai.identity.confirm_page import ConfirmPage
 from jupyter_collab_ai.identity.confirmations import Confirmations
 from jupyter_collab_ai.identity.pages import JoinPage, Provider, registration_of
-from jupyter_collab_ai.identity.passwords import MAX_LENGTH, check_password
+from jupyter_collab_ai.identity.passwords import check_password
 from jupyter_collab_ai.identity.ports import Invitations
 from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.principal import Credential
@@ -24,51 +24,49 @@ from jupyter_collab_ai.web.confirming import confirm
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
 
-Text = Annotated[str, StringConstraints(max_length=256)]
-#: What is too long is refused with a sentence of its own; this only bounds the work.
-Long = Annotated[str, StringConstraints(max_length=4096)]
+#: Longer than any secret of ours. Of what has a limit of its own, the service tells it.
+Secret = Annotated[str, StringConstraints(max_length=256)]
 #: Both databases can hold it.
 Word = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00]*$")]
-Password = Annotated[str, StringConstraints(max_length=16 * MAX_LENGTH)]
 
 
 class RegisterBody(Body):
     """A new account."""
 
-    username: Text
-    password: Password
-    display_name: Long | None = None
-    email: Long | None = None
-    invitation: Text | None = None
+    username: str
+    password: str
+    display_name: str | None = None
+    email: str | None = None
+    invitation: Secret | None = None
 
 
 class LoginBody(Body):
     """A name and a password."""
 
-    username: Text
-    password: Password
+    username: str
+    password: str
 
 
 class RefreshBody(Body):
     """A refresh token."""
 
-    refresh_token: Text
+    refresh_token: Secret
 
 
 class MeBody(Body):
     """What is to change of one's own account."""
 
     # What is left out stays as it is; only an e-mail address can be taken back.
-    display_name: Long = ""
-    email: Long | None = None
-    color: Text = ""
+    display_name: str = ""
+    email: str | None = None
+    color: str = ""
 
 
 class PasswordBody(Body):
     """The old password and the new one."""
 
-    current_password: Password
-    new_password: Password
+    current_password: str
+    new_password: str
 
 
 class UserBody(Body):

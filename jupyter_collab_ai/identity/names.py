@@ -6,19 +6,18 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from jupyter_collab_ai.errors import FieldError, InvalidRequest
+from jupyter_collab_ai.errors import FieldError, InvalidRequest, check_all
+from jupyter_collab_ai.web.texts import email_address, without_joiners
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-#: Join letters in some scripts, and emoji; what else can't be seen could only deceive.
-_JOINERS = str.maketrans("", "", "\u200c\u200d")
 
-#: Characters that a display name and an e-mail address have at the most.
+#: Characters that a display name has at the most, and that one may be typed with.
 MAX_DISPLAY_NAME = 100
-MAX_EMAIL = 254
+_MOST_TYPED = 4096
 
 #: Cursor colours that can be told apart, and read on light and on dark.
 PALETTE = (
@@ -64,11 +63,12 @@ def check_display_name(name: str) -> str:
     Raises:
         InvalidRequest: It is empty, too long, or has characters that can't be seen.
     """
-    cleaned = unicodedata.normalize("NFC", name).strip()
-    seen = cleaned.translate(_JOINERS)
+    # To bring what is endless into its normal form takes endlessly long.
+    cleaned = unicodedata.normalize("NFC", name[:_MOST_TYPED]).strip()
+    seen = without_joiners(cleaned)
     if not seen.strip():
         raise _invalid("display_name", "A name has at least one character.")
-    if len(cleaned) > MAX_DISPLAY_NAME:
+    if len(cleaned) > MAX_DISPLAY_NAME or len(name) > _MOST_TYPED:
         raise _invalid("display_name", f"A name has at most {MAX_DISPLAY_NAME} characters.")
     if not seen.isprintable():
         raise _invalid("display_name", "This name has characters that can't be shown.")
@@ -89,10 +89,10 @@ def check_email(email: str) -> str:
     Raises:
         InvalidRequest: It is none.
     """
-    cleaned = email.strip()
-    if len(cleaned) > MAX_EMAIL or not _EMAIL.fullmatch(cleaned) or not cleaned.isprintable():
-        raise _invalid("email", "This is not an e-mail address.")
-    return cleaned
+    try:
+        return email_address(email)
+    except ValueError as error:
+        raise _invalid("email", str(error)) from None
 
 
 def check_color(color: str) -> str:
@@ -114,9 +114,14 @@ def check_looks(values: Mapping[str, str | None]) -> dict[str, Any]:
     """Return what was given of an account's looks, as it is kept.
 
     Raises:
-        InvalidRequest: A value can't be used.
+        InvalidRequest: Values can't be used; the error names each.
     """
-    return {name: None if value is None else _CHECKS[name](value) for name, value in values.items()}
+    checks = [partial(_look, name, value) for name, value in values.items()]
+    return dict(zip(values, check_all(*checks), strict=True))
+
+
+def _look(name: str, value: str | None) -> str | None:
+    return None if value is None else _CHECKS[name](value)
 
 
 def starter_name(system_name: str) -> str:

@@ -24,6 +24,7 @@ from jupyter_collab_ai.errors import (
     TokenExpired,
     TokenRevoked,
     UsernameTaken,
+    check_all,
 )
 from jupyter_collab_ai.identity import store
 from jupyter_collab_ai.identity.administration import Administration, starters_own
@@ -289,7 +290,7 @@ class Identity:
             address: Where the request comes from.
 
         Raises:
-            InvalidRequest: The name or the password can't be used.
+            InvalidRequest: The name, the password or something else can't be used.
             RegistrationClosed: Nobody may register, or only who is invited.
             NotFound, InvitationExpired, InvitationUsed, InvitationRevoked: The invitation
                 opens nothing.
@@ -304,9 +305,11 @@ class Identity:
             raise RegistrationClosed(
                 "You need an invitation to register here; ask whoever shares with you for a link."
             )
-        folded = check_username(username)
-        check_password(password)
-        values = check_looks({"display_name": display_name, "email": email})
+        folded, _, values = check_all(
+            lambda: check_username(username),
+            lambda: check_password(password),
+            lambda: check_looks({"display_name": display_name, "email": email}),
+        )
         # What was only mistyped does not count.
         self._throttle.registration(address)
         if invitation is not None:

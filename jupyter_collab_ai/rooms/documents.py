@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, func, insert, null, or_, select, update
 
 from jupyter_collab_ai.clock import utcnow
-from jupyter_collab_ai.errors import InvalidRequest
+from jupyter_collab_ai.errors import FieldError, InvalidRequest
 from jupyter_collab_ai.ids import DocumentId, new_id
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.driver import Prepared
@@ -123,9 +123,8 @@ class Documents:
         if found is not None:
             return found
         if len(path) > MOST_PATH:
-            raise InvalidRequest(
-                f"The path is longer than {MOST_PATH} characters; move the file further up."
-            )
+            sentence = f"The path is longer than {MOST_PATH} characters; move the file further up."
+            raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
         return await self._database.write(lambda tx: make(tx, path), lock="documents")
 
     async def rename(self, old: str, new: str) -> None:

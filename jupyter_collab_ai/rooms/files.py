@@ -19,7 +19,7 @@ from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
-from jupyter_collab_ai.errors import DocumentTooLarge, InvalidRequest, NotFound
+from jupyter_collab_ai.errors import DocumentTooLarge, FieldError, InvalidRequest, NotFound
 from jupyter_collab_ai.real_paths import real_path
 from jupyter_collab_ai.rooms import local_files
 from jupyter_collab_ai.rooms.content import Content, digest_of, same
@@ -317,9 +317,10 @@ def _translated(error: HTTPError) -> Exception:
     if error.status_code == 404:
         return NotFound(_NO_FILE)
     if error.status_code == 400:
-        return InvalidRequest(
+        sentence = (
             "The file can't be edited together: it is not text in UTF-8, or not a valid notebook."
         )
+        return InvalidRequest(sentence, errors=[FieldError("path", sentence)])
     return error
 
 

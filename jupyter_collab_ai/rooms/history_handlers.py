@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from jupyter_collab_ai.errors import FieldError, InvalidRequest
 from jupyter_collab_ai.rooms.history import History
@@ -13,23 +13,10 @@ from jupyter_collab_ai.rooms.linediff import Lines
 from jupyter_collab_ai.rooms.restoring import Wish, wish_of
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("This has characters that can't be shown")
-    return text
-
+from jupyter_collab_ai.web.texts import Name
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Path = Annotated[str, StringConstraints(max_length=1000)]
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
-    AfterValidator(_printable),
-]
-
-
 HunkId = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 
 

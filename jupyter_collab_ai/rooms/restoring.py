@@ -8,7 +8,7 @@ from typing import Any
 
 from pycrdt import Array, Doc
 
-from jupyter_collab_ai.errors import InvalidRequest, NotFound, StaleDocument
+from jupyter_collab_ai.errors import FieldError, InvalidRequest, NotFound, StaleDocument
 from jupyter_collab_ai.rooms.content import Content, build, content_of
 from jupyter_collab_ai.rooms.copies import change_copy
 from jupyter_collab_ai.rooms.documents import Kind
@@ -75,7 +75,7 @@ def restoration(
     wanted = version
     if wish.cell_id is not None:
         if kind is Kind.TEXT:
-            raise InvalidRequest("A text file has no cells; leave the cell_id out.")
+            raise _unclear("cell_id", "A text file has no cells; leave the cell_id out.")
         try:
             wanted = with_cell(content_with_ids(kind, [state]), version, wish.cell_id)
         except KeyError:
@@ -103,5 +103,9 @@ def wish_of(cell_id: str | None, hunks: Collection[Named] | None) -> Wish:
         InvalidRequest: Both a cell and hunks are named.
     """
     if cell_id is not None and hunks is not None:
-        raise InvalidRequest("Name a cell or hunks, not both.")
+        raise _unclear("hunks", "Name a cell or hunks, not both.")
     return Wish(cell_id, None if hunks is None else frozenset(hunks))
+
+
+def _unclear(field: str, sentence: str) -> InvalidRequest:
+    return InvalidRequest(sentence, errors=[FieldError(field, sentence)])

@@ -21,16 +21,7 @@ from jupyter_collab_ai.web.confirming import Confirmations, confirm
 from jupyter_collab_ai.web.events import open_stream, stream
 from jupyter_collab_ai.web.handlers import ApiHandler
 from jupyter_collab_ai.web.requests import Body, Query
-
-#: Characters that join others, as in Persian words and in emoji; the others of their kind
-#: (Unicode's Cf) can make a text look like another one.
-_JOINERS = str.maketrans("", "", "\u200c\u200d")
-
-
-def _printable(text: str) -> str:
-    if not text.translate(_JOINERS).isprintable():
-        raise ValueError("This has characters that can't be shown")
-    return text
+from jupyter_collab_ai.web.texts import Email, Name
 
 
 def _text_or_object(content: object) -> object:
@@ -39,17 +30,7 @@ def _text_or_object(content: object) -> object:
     return content
 
 
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
-    AfterValidator(_printable),
-]
 Username = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Email = Annotated[
-    str,
-    StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
-    AfterValidator(_printable),
-]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 

@@ -58,6 +58,18 @@ def kind_of(path: str, type_: str | None, found: str | None) -> str:
     return kind
 
 
+def require_same_kind(path: str, kind: str) -> None:
+    """Refuse a new path of what is shared already that would make it another kind of thing.
+
+    Raises:
+        InvalidRequest: It would.
+    """
+    if kind != "directory" and kind != kind_by_name(path):
+        ending = "has to end in .ipynb" if kind == "notebook" else "can't end in .ipynb"
+        sentence = f"What is shared is a {kind} and stays one, so its path {ending}."
+        raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
+
+
 def kind_by_name(path: str) -> str:
     """Return whether a file of this name is a ``notebook`` or a ``file`` like any other."""
     return "notebook" if name_of(path).endswith(".ipynb") else "file"

@@ -24,7 +24,12 @@ from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
 from jupyter_collab_ai.sessions.bounds import DEFAULT_BOUNDS, Bounds
-from jupyter_collab_ai.sessions.naming import file_name, kind_by_name, kind_of
+from jupyter_collab_ai.sessions.naming import (
+    file_name,
+    kind_by_name,
+    kind_of,
+    require_same_kind,
+)
 from jupyter_collab_ai.sessions.paths import (
     HOMES,
     canonical,
@@ -479,7 +484,7 @@ class Sessions(Standings):
             raise _bad_path("A folder can't be moved into itself.")
         await self._contents.require_plain(path)
         await self._require_free(path, but=session.id)
-        kind_of(path, session.type, None)
+        require_same_kind(path, session.type)
         await self._require_unlocked(old)
         if await self._contents.kind(path) is not None:
             raise PathExists("There is something at this path already; choose another.")

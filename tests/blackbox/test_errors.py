@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,72 @@ def test_an_unknown_parameter_is_refused(caller: Person) -> None:
 def test_a_limit_has_limits(caller: Person, limit: str) -> None:
     error = caller("GET", "sessions", query={"limit": limit}).refused(400, "invalid_request")
     assert [item["field"] for item in error["errors"]] == ["limit"]
+
+
+def test_each_member_that_is_wrong_is_named(api: Api, ada: Person) -> None:
+    body = {"username": "a", "password": "x", "email": "no", "display_name": ""}
+    error = api("POST", "register", body=body).refused(400, "invalid_request")
+    assert {item["field"] for item in error["errors"]} == body.keys()
+    body = {"display_name": "", "email": "no", "color": "blue"}
+    error = ada("PATCH", "me", body=body).refused(400, "invalid_request")
+    assert {item["field"] for item in error["errors"]} == body.keys()
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "said"),
+    [
+        ({"username": "x" * 300}, "username", "2 to 64"),
+        ({"password": "x" * 20_000}, "password", "at most 1024"),
+        ({"display_name": "x" * 5_000}, "display_name", "at most 100"),
+        ({"display_name": "e\u0301" * 5_000}, "display_name", "at most 100"),
+        ({"email": "x" * 5_000}, "email", "not an e-mail address"),
+        ({"username": "\ud800x"}, "username", "Unicode"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_limit_that_is_told_is_the_one_that_holds(
+    api: Api, body: dict[str, Any], field: str, said: str
+) -> None:
+    body = {"username": "someone", "password": "a long password", **body}
+    error = api("POST", "register", body=body).refused(400, "invalid_request")
+    assert [item["field"] for item in error["errors"]] == [field]
+    assert said in error["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "ai/code-generator", {"instructions": "  "}, "instructions"),
+        ("POST", "ai/code-generator", {"instructions": "x", "context": 5}, "context"),
+        ("POST", "sessions/invite", {"role": "viewer", "email": "x"}, "email"),
+        ("POST", "sessions/{id}/restore", {"version": "current", "hunks": [5]}, "hunks.0"),
+        ("POST", "sessions/{id}/restore", {"version": "current", "cell_id": "x"}, "cell_id"),
+        ("PUT", "sessions/{id}", {"path": "{folder}/new.ipynb"}, "path"),
+    ],
+)
+def test_sentences_are_for_people_and_fields_exist(
+    ada: Person, session: dict[str, Any], method: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    if "{id}" not in path:
+        body = {"session_id": session["id"], **body}
+    if "path" in body:
+        body = {"path": body["path"].format(folder=session["path"].rpartition("/")[0])}
+    answer = ada(method, path.format(id=session["id"]), body=body)
+    error = answer.refused(400, "invalid_request")
+    assert [item["field"] for item in error["errors"]] == [field]
+    assert not re.search(r"pattern|regex|[\\^$]|String|Input", error["message"])
+
+
+def test_a_file_that_is_no_text_is_the_fault_of_its_path(ada: Person, root: Path) -> None:
+    folder = ada.share(name="pictures", content=None, type="directory")
+    (root / folder["path"] / "bin.png").write_bytes(b"\x89PNG\xff\x00")
+    body = {"session_id": folder["id"], "path": "bin.png"}
+    for answer in (
+        ada("POST", "ai/code-debugger", body=body),
+        ada("GET", f"sessions/{folder['id']}/blame", query={"path": "bin.png"}),
+    ):
+        error = answer.refused(400, "invalid_request")
+        assert [item["field"] for item in error["errors"]] == ["path"]
 
 
 def test_a_large_body_is_refused(ada: Person) -> None:
