@@ -19,7 +19,7 @@ from jupyter_collab_ai.ai.placing import Mode, Target
 from jupyter_collab_ai.errors import CollabError
 from jupyter_collab_ai.web.errors import bare_body, body_of
 from jupyter_collab_ai.web.events import KEEP_ALIVE, Event, open_stream, send
-from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.handlers import ApiHandler, takes
 from jupyter_collab_ai.web.requests import Body, Query
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -111,10 +111,6 @@ class ApplyBody(Body):
         ]
         | None
     ) = None
-
-
-class NoQuery(Query):
-    """A call that takes no parameters."""
 
 
 class LocksQuery(Query):
@@ -221,6 +217,7 @@ async def _breathe(handler: ApiHandler) -> bool:
 class DebuggerHandler(AiHandler):
     """``/ai/code-debugger``."""
 
+    @takes("body")
     async def post(self) -> None:
         """Look for faults."""
         body = self.read_body(DebugBody)
@@ -238,6 +235,7 @@ class DebuggerHandler(AiHandler):
 class GeneratorHandler(AiHandler):
     """``/ai/code-generator``."""
 
+    @takes("body")
     async def post(self) -> None:
         """Write code."""
         body = self.read_body(GenerateBody)
@@ -268,13 +266,13 @@ class FixHandler(AiHandler):
 
     async def post(self, finding_id: str) -> None:
         """Apply a fix to the live document."""
-        self.read_query(NoQuery)
         self.write_json({"edits": await self.operations.apply_fix(self.principal, finding_id)})
 
 
 class OperationsHandler(AiHandler):
     """``/ai/operations``."""
 
+    @takes("query")
     async def get(self) -> None:
         """List operations."""
         query = self.read_query(ListQuery)
@@ -293,12 +291,10 @@ class OperationHandler(AiHandler):
 
     async def get(self, operation_id: str) -> None:
         """Tell how an operation is doing."""
-        self.read_query(NoQuery)
         self.write_json(await self.operations.get(self.principal, operation_id))
 
     async def delete(self, operation_id: str) -> None:
         """Cancel an operation."""
-        self.read_query(NoQuery)
         await self.operations.cancel(self.principal, operation_id)
         self.no_content()
 
@@ -306,9 +302,9 @@ class OperationHandler(AiHandler):
 class ApplyHandler(AiHandler):
     """``/ai/operations/{id}/apply``."""
 
+    @takes("body")
     async def post(self, operation_id: str) -> None:
         """Write a result that was kept as a suggestion, or some of its edits."""
-        self.read_query(NoQuery)
         edits = self.read_body(ApplyBody).edits if self.request.body else None
         self.write_json(await self.operations.apply(self.principal, operation_id, edits))
 
@@ -318,7 +314,6 @@ class UndoHandler(AiHandler):
 
     async def post(self, operation_id: str) -> None:
         """Take an applied result back."""
-        self.read_query(NoQuery)
         self.write_json(await self.operations.undo(self.principal, operation_id))
 
 
@@ -327,7 +322,6 @@ class ModelsHandler(AiHandler):
 
     async def get(self) -> None:
         """List the models that can be used."""
-        self.read_query(NoQuery)
         self.write_json({"items": await self.operations.models()})
 
 
@@ -336,13 +330,13 @@ class UsageHandler(AiHandler):
 
     async def get(self) -> None:
         """Tell how many tokens were used."""
-        self.read_query(NoQuery)
         self.write_json({"items": await self.operations.usage(self.principal)})
 
 
 class FindingsHandler(AiHandler):
     """``/sessions/{session_id}/findings``."""
 
+    @takes("query")
     async def get(self, session_id: str) -> None:
         """List what the debugger last found in a document."""
         query = self.read_query(FindingsQuery)
@@ -356,6 +350,7 @@ class FindingsHandler(AiHandler):
 class LocksHandler(AiHandler):
     """``/sessions/{session_id}/locks``."""
 
+    @takes("query")
     async def get(self, session_id: str) -> None:
         """List the locks that stand."""
         query = self.read_query(LocksQuery)
@@ -368,7 +363,6 @@ class LockHandler(AiHandler):
 
     async def delete(self, session_id: str, lock_id: str) -> None:
         """Break a lock."""
-        self.read_query(NoQuery)
         await self.operations.break_lock(self.principal, session_id, lock_id)
         self.no_content()
 

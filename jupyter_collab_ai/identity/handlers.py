@@ -21,7 +21,7 @@ from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.principal import Credential
 from jupyter_collab_ai.storage.audit import By
 from jupyter_collab_ai.web.confirming import confirm
-from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.handlers import ApiHandler, takes
 from jupyter_collab_ai.web.requests import Body, Query
 
 #: Longer than any secret of ours. Of what has a limit of its own, the service tells it.
@@ -95,10 +95,6 @@ class ActivityQuery(Query):
     action: Word | None = None
 
 
-class NoQuery(Query):
-    """A call that takes no parameters."""
-
-
 class IdentityHandler(ApiHandler):
     """Base: gives the services."""
 
@@ -130,6 +126,7 @@ class PublicHandler(IdentityHandler):
         if not self.check_host():
             raise HTTPError(403)
         self.count_call(None)
+        self.refuse_unread()
 
     def check_xsrf_cookie(self) -> None:
         """Ask for none."""
@@ -139,6 +136,7 @@ class RegisterHandler(PublicHandler):
     """``/register``."""
 
     @allow_unauthenticated
+    @takes("body")
     async def post(self) -> None:
         """Make an account."""
         body = self.read_body(RegisterBody)
@@ -158,6 +156,7 @@ class LoginHandler(PublicHandler):
     """``/login``."""
 
     @allow_unauthenticated
+    @takes("body")
     async def post(self) -> None:
         """Sign in."""
         body = self.read_body(LoginBody)
@@ -171,6 +170,7 @@ class RefreshHandler(PublicHandler):
     """``/token/refresh``."""
 
     @allow_unauthenticated
+    @takes("body")
     async def post(self) -> None:
         """Give new tokens for old ones."""
         body = self.read_body(RefreshBody)
@@ -194,9 +194,9 @@ class MeHandler(IdentityHandler):
 
     async def get(self) -> None:
         """Show one's account."""
-        self.read_query(NoQuery)
         self.write_json((await self.identity.me(self.principal)).as_json())
 
+    @takes("body")
     async def patch(self) -> None:
         """Change one's account."""
         body = self.read_body(MeBody)
@@ -207,6 +207,7 @@ class MeHandler(IdentityHandler):
 class PasswordHandler(IdentityHandler):
     """``/me/password``."""
 
+    @takes("body")
     async def put(self) -> None:
         """Change one's password."""
         body = self.read_body(PasswordBody)
@@ -223,7 +224,6 @@ class LoginListHandler(IdentityHandler):
 
     async def get(self) -> None:
         """List one's logins."""
-        self.read_query(NoQuery)
         self.write_json({"items": await self.identity.logins(self.principal)})
 
 
@@ -252,6 +252,7 @@ class AdminHandler(IdentityHandler):
 class UserListHandler(AdminHandler):
     """``/users``."""
 
+    @takes("query")
     async def get(self) -> None:
         """List accounts."""
         self.require_admin()
@@ -269,6 +270,7 @@ class UserHandler(AdminHandler):
         self.require_admin()
         self.write_json((await self.identity.user(username)).as_json())
 
+    @takes("body")
     async def patch(self, username: str) -> None:
         """Change an account."""
         self.require_admin()
@@ -306,6 +308,7 @@ class UserHandler(AdminHandler):
 class ServerActivityHandler(AdminHandler):
     """``/activity``."""
 
+    @takes("query")
     async def get(self) -> None:
         """Show who did what on the whole server."""
         self.require_admin()

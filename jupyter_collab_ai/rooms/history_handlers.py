@@ -11,7 +11,7 @@ from jupyter_collab_ai.errors import FieldError, InvalidRequest
 from jupyter_collab_ai.rooms.history import History
 from jupyter_collab_ai.rooms.linediff import Lines
 from jupyter_collab_ai.rooms.restoring import Wish, wish_of
-from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.handlers import ApiHandler, takes
 from jupyter_collab_ai.web.requests import Body, Query
 from jupyter_collab_ai.web.texts import Name
 
@@ -123,6 +123,7 @@ class HistoryHandler(ApiHandler):
 class HistoryListHandler(HistoryHandler):
     """``/sessions/{session_id}/history``."""
 
+    @takes("query")
     async def get(self, session_id: str) -> None:
         """Show what was done, the newest first."""
         query = self.read_query(ListQuery)
@@ -141,6 +142,7 @@ class HistoryListHandler(HistoryHandler):
 class VersionHandler(HistoryHandler):
     """``/sessions/{session_id}/history/{version}``."""
 
+    @takes("query")
     async def get(self, session_id: str, version: str) -> None:
         """Show a version, and what differs from another one."""
         query = self.read_query(VersionQuery)
@@ -154,6 +156,7 @@ class VersionHandler(HistoryHandler):
 class BlameHandler(HistoryHandler):
     """``/sessions/{session_id}/blame``."""
 
+    @takes("query")
     async def get(self, session_id: str) -> None:
         """Show who wrote each line."""
         query = self.read_query(PathQuery)
@@ -163,6 +166,7 @@ class BlameHandler(HistoryHandler):
 class VersionListHandler(HistoryHandler):
     """``/sessions/{session_id}/versions``."""
 
+    @takes("query", "body")
     async def post(self, session_id: str) -> None:
         """Name a version."""
         body = self.read_body(NameBody)
@@ -181,6 +185,7 @@ class VersionListHandler(HistoryHandler):
 class NamedVersionHandler(HistoryHandler):
     """``/sessions/{session_id}/versions/{version}``."""
 
+    @takes("query")
     async def delete(self, session_id: str, version: str) -> None:
         """Take a name away."""
         query = self.read_query(PathQuery)
@@ -193,6 +198,7 @@ class NamedVersionHandler(HistoryHandler):
 class RestoreHandler(HistoryHandler):
     """``/sessions/{session_id}/restore``."""
 
+    @takes("query", "body")
     async def post(self, session_id: str) -> None:
         """Restore a document, a cell or hunks."""
         body = self.read_body(RestoreBody)

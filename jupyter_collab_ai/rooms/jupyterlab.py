@@ -37,7 +37,7 @@ from jupyter_collab_ai.rooms.timelines import Timeline
 from jupyter_collab_ai.rooms.wire import Outbox, retrieve
 from jupyter_collab_ai.web import metrics
 from jupyter_collab_ai.web.errors import status_of
-from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.handlers import ApiHandler, takes
 from jupyter_collab_ai.web.metrics import Endpoint, Transport
 from jupyter_collab_ai.web.requests import Body
 
@@ -300,6 +300,7 @@ class DocumentSession(ApiHandler):
         self._file_ids = file_ids
 
     @web.authenticated
+    @takes("body")
     async def put(self, path: str) -> None:
         """Answer with the file's id, and the document's epoch as the session's id."""
         path = path.strip("/")

@@ -17,7 +17,7 @@ from jupyter_collab_ai.rooms.documents import require_kind
 from jupyter_collab_ai.rooms.jupyterlab import FileIds
 from jupyter_collab_ai.rooms.ports import Rights
 from jupyter_collab_ai.rooms.side_rooms import SideRooms
-from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.handlers import ApiHandler, takes
 from jupyter_collab_ai.web.requests import Body, Query
 
 RoomId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -88,6 +88,7 @@ class TimelineCall(SideHandler):
     """``GET /api/collaboration/timeline/{path}``: a copy that goes through what was recorded."""
 
     @web.authenticated
+    @takes("query")
     async def get(self, path: str) -> None:
         """Open a timeline, and say when each of its steps was recorded."""
         query = self.read_query(TimelineQuery)
@@ -109,6 +110,7 @@ class MoveCall(SideHandler):
     """``PUT /api/collaboration/undo_redo/{room id}``: move a timeline, or restore what it shows."""
 
     @web.authenticated
+    @takes("query")
     async def put(self, room_id: str) -> None:
         """Do what the query says."""
         query = self.read_query(MoveQuery)
@@ -138,6 +140,7 @@ class ForkCall(SideHandler):
         self.write_json({fork.id: fork.info(room_id) for fork in found})
 
     @web.authenticated
+    @takes("body")
     async def put(self, room_id: str) -> None:
         """Make a fork of a document."""
         path = self._file_ids.path_of_room(room_id)
@@ -160,6 +163,7 @@ class ForkCall(SideHandler):
         )
 
     @web.authenticated
+    @takes("query")
     async def delete(self, fork_id: str) -> None:
         """Merge a fork if that is asked for, and delete it."""
         query = self.read_query(EndQuery)

@@ -19,7 +19,7 @@ from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.web.confirming import Confirmations, confirm
 from jupyter_collab_ai.web.events import open_stream, stream
-from jupyter_collab_ai.web.handlers import ApiHandler
+from jupyter_collab_ai.web.handlers import ApiHandler, takes
 from jupyter_collab_ai.web.requests import Body, Query
 from jupyter_collab_ai.web.texts import Email, Name
 
@@ -97,10 +97,6 @@ class DeleteQuery(Query):
     delete_files: bool = False
 
 
-class NoQuery(Query):
-    """A call that takes no parameters."""
-
-
 class SessionsHandler(ApiHandler):
     """Base of what is about sessions."""
 
@@ -133,6 +129,7 @@ class SessionListHandler(SessionsHandler):
 
     max_body = 2 * MAX_CONTENT
 
+    @takes("body")
     async def post(self) -> None:
         """Share a file or folder."""
         body = self.read_body(CreateBody)
@@ -149,6 +146,7 @@ class SessionListHandler(SessionsHandler):
         )
         self.write_json(session, 201)
 
+    @takes("query")
     async def get(self) -> None:
         """List sessions."""
         query = self.read_query(ListQuery)
@@ -168,10 +166,10 @@ class SessionHandler(SessionsHandler):
 
     async def get(self, session_id: str) -> None:
         """Show a session."""
-        self.read_query(NoQuery)
         session, _ = await self.sessions.standing_in(self.principal, session_id)
         self.write_json(await self.sessions.describe(self.principal, session))
 
+    @takes("body")
     async def put(self, session_id: str) -> None:
         """Rename or move a session."""
         body = self.read_body(UpdateBody)
@@ -181,6 +179,7 @@ class SessionHandler(SessionsHandler):
             )
         )
 
+    @takes("query")
     async def delete(self, session_id: str) -> None:
         """End a session."""
         query = self.read_query(DeleteQuery)
@@ -201,7 +200,6 @@ class MemberListHandler(MembersHandler):
 
     async def get(self, session_id: str) -> None:
         """List members."""
-        self.read_query(NoQuery)
         self.write_json({"items": await self.members.all(self.principal, session_id)})
 
 
@@ -218,6 +216,7 @@ class MemberHandler(MembersHandler):
 class InviteHandler(InvitationsHandler):
     """``/sessions/invite``."""
 
+    @takes("body")
     async def post(self) -> None:
         """Invite by name or by link."""
         body = self.read_body(InviteBody)
@@ -252,7 +251,6 @@ class InvitationListHandler(InvitationsHandler):
 
     async def get(self, session_id: str) -> None:
         """List invitations, without their secrets."""
-        self.read_query(NoQuery)
         self.write_json({"items": await self.invitations.open(self.principal, session_id)})
 
 
@@ -271,6 +269,7 @@ class InvitationHandler(InvitationsHandler):
 class AcceptHandler(InvitationsHandler):
     """``/invitations/accept``."""
 
+    @takes("body")
     async def post(self) -> None:
         """Become a member."""
         body = self.read_body(AcceptBody)
@@ -282,6 +281,7 @@ class AcceptHandler(InvitationsHandler):
 class AccessHandler(MembersHandler):
     """``/sessions/access``."""
 
+    @takes("body")
     async def put(self) -> None:
         """Change a role."""
         body = self.read_body(AccessBody)
@@ -302,6 +302,7 @@ class AccessHandler(MembersHandler):
 class ActivityHandler(SessionsHandler):
     """``/sessions/{session_id}/activity``."""
 
+    @takes("query")
     async def get(self, session_id: str) -> None:
         """Show who did what."""
         query = self.read_query(PageQuery)
@@ -322,7 +323,6 @@ class EventsHandler(ApiHandler):
 
     async def get(self, session_id: str) -> None:
         """Stream what happens, until who asks may no longer see it."""
-        self.read_query(NoQuery)
         session, _ = await self.sessions.standing_in(self.principal, session_id)
         open_stream(self)
         # The headers go out at once, so that the reader knows that it is heard from now on.

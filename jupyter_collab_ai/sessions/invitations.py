@@ -75,16 +75,19 @@ class Invitations:
                 registers under it, and for nobody else.
             email: To whom the link is going to be sent; shown in the list.
             expires_in: Seconds for which the link can be used; seven days if left out.
-            max_uses: How many may use the link; one if left out.
+            max_uses: How many may use the link; one if left out, and where ``username`` is given.
             address: Where the request comes from.
 
         Raises:
             NotFound, RoleRequired: Who asks may not, or the account is deactivated.
             AlreadyMember: The account is a member.
-            InvalidRequest: The username can't be one, or the session has as many members or
-                invitations as one may.
+            InvalidRequest: The username can't be one, the link for one account is to be used
+                more than once, or the session has as many members or invitations as one may.
         """
         name = _folded(username)
+        if name is not None and max_uses not in (None, 1):
+            sentence = "An invitation for one account can be used once; leave max_uses out."
+            raise InvalidRequest(sentence, errors=[FieldError("max_uses", sentence)])
         lifetime = DEFAULT_EXPIRY if expires_in is None else timedelta(seconds=expires_in)
         secret = secrets.token_urlsafe(SECRET_BYTES)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import Any, Literal, NoReturn, TypeVar
 
 from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel
@@ -13,9 +14,11 @@ from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotAuthenticat
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.web.errors import bare_body, body_of, headers_of, status_of
 from jupyter_collab_ai.web.limits import CALLS, SHARING, network_of
-from jupyter_collab_ai.web.requests import parse_body, parse_query
+from jupyter_collab_ai.web.requests import Body, Query, parse_body, parse_query
 
 M = TypeVar("M", bound=BaseModel)
+F = TypeVar("F", bound=Callable[..., Any])
+Part = Literal["query", "body"]
 
 #: Under which name the web application has the limiter.
 LIMITER = "collab_limiter"
@@ -23,6 +26,38 @@ LIMITER = "collab_limiter"
 MAX_BODY = 1024 * 1024
 #: What is certainly no JSON.
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+#: Under which name a method has what it takes.
+_TAKES = "__collab_takes__"
+
+
+def takes(*parts: Part) -> Callable[[F], F]:
+    """Mark a method that reads the query or the body; of any other, either has to be empty.
+
+    So what a call does not know passes in silence nowhere, not even where a handler does not
+    think of it.
+    """
+
+    def mark(method: F) -> F:
+        setattr(method, _TAKES, frozenset(parts))
+        return method
+
+    return mark
+
+
+def what_it_takes(method: Callable[..., Any]) -> frozenset[Part]:
+    """Return what a method of a handler says that it reads."""
+    taken: frozenset[Part] = getattr(method, _TAKES, frozenset())
+    return taken
+
+
+class _NoQuery(Query):
+    """A call that takes no parameters."""
+
+
+class _NoBody(Body):
+    """A call that takes no body: one without members is none."""
 
 
 class ApiHandler(APIHandler):
@@ -38,10 +73,27 @@ class ApiHandler(APIHandler):
     json_only = False
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Do what upstream does first, and count the call."""
+        """Do what upstream does first, count the call, and see that all of it will be read."""
         await super().prepare()
         principal = getattr(self.current_user, "principal", None)
         self.count_call(principal if isinstance(principal, Principal) else None)
+        self.refuse_unread()
+
+    def refuse_unread(self) -> None:
+        """Refuse parameters and members that the method would not read (see :func:`takes`).
+
+        Raises:
+            InvalidRequest: There are some.
+        """
+        name = (self.request.method or "").lower()
+        method = getattr(self, name, None)
+        if self._finished or name == "options" or method == self._unimplemented_method:
+            return
+        taken = what_it_takes(method) if method is not None else frozenset()
+        if "query" not in taken:
+            self.read_query(_NoQuery)
+        if "body" not in taken and self.request.body:
+            self.read_body(_NoBody)
 
     def count_call(self, principal: Principal | None) -> None:
         """Count a call of an account, or of this address where nobody is signed in.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_collab_ai.web.openapi import description
-from tests.blackbox.client import Api, Person
+from tests.blackbox.client import PASSWORD, Api, Person
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -264,3 +264,39 @@ def test_an_answer_names_no_file_of_the_machine(ada: Person, api: Api) -> None:
         assert 400 <= answer.status < 500, answer
         assert str(api.server.root).encode() not in answer.body
         assert b"Traceback" not in answer.body
+
+
+def test_what_no_call_knows_passes_nowhere(api: Api, ada: Person, caller: Person) -> None:
+    login = {"username": ada.username, "password": PASSWORD}
+    for answer, field in (
+        (api("POST", "login", body=login, query={"debug": "1"}), "debug"),
+        (api("POST", "register", body=login, query={"x": "1"}), "x"),
+        (ada("PATCH", "me", body={"display_name": "A"}, query={"x": "1"}), "x"),
+        (ada("POST", "ai/fixes/none/apply", body={"bogus": 1}), "bogus"),
+        (ada("POST", "ai/operations/none/undo", body={"x": 1}), "x"),
+        (ada("POST", "logout", query={"x": "1"}, raw=b"garbage"), "x"),
+        (ada("POST", "logout", raw=b"garbage"), ""),
+        (caller("GET", f"users/{ada.username}", query={"x": "1"}), "x"),
+        (caller("DELETE", f"users/{ada.username}", query={"x": "1"}), "x"),
+        (ada("PATCH", "me", raw=b'{"display_name": "A", "display_name": "B"}'), "display_name"),
+    ):
+        error = answer.refused(400, "invalid_request")
+        assert [item["field"] for item in error["errors"]] == [field]
+    assert ada("GET", "me").ok()["display_name"] == ada.username
+
+
+def test_who_is_named_uses_an_invitation_once(ada: Person, session: dict[str, Any]) -> None:
+    body = {"session_id": session["id"], "role": "viewer", "username": "somebody.new"}
+    error = ada("POST", "sessions/invite", body={**body, "max_uses": 5}).refused(
+        400, "invalid_request"
+    )
+    assert [item["field"] for item in error["errors"]] == ["max_uses"]
+    ada("POST", "sessions/invite", body={**body, "max_uses": 1}).ok(201)
+
+
+@pytest.mark.parametrize("path", ["users", "sessions", "ai/operations", "activity"])
+@pytest.mark.parametrize("name", ["query", "after", "session_id"])
+def test_a_nul_in_a_query_is_the_callers_fault(caller: Person, path: str, name: str) -> None:
+    # Whether it is one of the call's parameters or not.
+    error = caller("GET", path, query={name: "\0"}).refused(400, "invalid_request")
+    assert [item["field"] for item in error["errors"]] == [name]

@@ -158,9 +158,12 @@ async def test_an_invitation_is_revoked_once_and_in_its_own_session(house, ada, 
 
 
 async def test_a_link_for_a_name_is_for_that_name_alone(house, ada, ben, session):
-    invited = await house.invitations.invite(
-        ada, session["id"], Role.EDITOR, username="Cleo", max_uses=9
-    )
+    with pytest.raises(InvalidRequest) as caught:
+        await house.invitations.invite(
+            ada, session["id"], Role.EDITOR, username="Cleo", max_uses=9
+        )
+    assert caught.value.errors[0].field == "max_uses"
+    invited = await house.invitations.invite(ada, session["id"], Role.EDITOR, username="Cleo")
     assert invited.secret is not None
     value = invited.invitation.as_json()
     assert (value["username"], value["max_uses"]) == ("cleo", 1)
