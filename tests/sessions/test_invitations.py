@@ -159,9 +159,7 @@ async def test_an_invitation_is_revoked_once_and_in_its_own_session(house, ada, 
 
 async def test_a_link_for_a_name_is_for_that_name_alone(house, ada, ben, session):
     with pytest.raises(InvalidRequest) as caught:
-        await house.invitations.invite(
-            ada, session["id"], Role.EDITOR, username="Cleo", max_uses=9
-        )
+        await house.invitations.invite(ada, session["id"], Role.EDITOR, username="Cleo", max_uses=9)
     assert caught.value.errors[0].field == "max_uses"
     invited = await house.invitations.invite(ada, session["id"], Role.EDITOR, username="Cleo")
     assert invited.secret is not None
