@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 from jupyter_collab_ai.ai import budgets, store
@@ -16,7 +15,6 @@ from jupyter_collab_ai.ai.found import Found
 from jupyter_collab_ai.ai.generating import GenerateRequest, Generating
 from jupyter_collab_ai.ai.generator import Generator
 from jupyter_collab_ai.ai.guard import Guard
-from jupyter_collab_ai.ai.looking import invalid
 from jupyter_collab_ai.ai.model import Model
 from jupyter_collab_ai.ai.ports import Events, Files, LiveDocuments
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, ContentRetention, Keeping
@@ -29,6 +27,7 @@ from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions.roles import Capability, Standing
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.web.cursors import cursor_of, parse_cursor
 
 _ResultCall = Callable[[Principal, Operation, str], Awaitable[dict[str, Any]]]
 
@@ -153,7 +152,7 @@ class Operations:
                 user_id = None
         # What one asked for in a session stays there when one is removed.
         member = None if wanted is not None or principal.is_admin else principal.user_id
-        cursor = _parse_cursor(after)
+        cursor = parse_cursor(after)
         items, following = await self._database.read(
             lambda tx: store.page(
                 tx, user_id=user_id, session_id=wanted, member=member, limit=limit, after=cursor
@@ -161,7 +160,7 @@ class Operations:
         )
         return {
             "items": [operation.as_json() for operation in items],
-            "next": None if following is None else f"{following[0].isoformat()}~{following[1]}",
+            "next": None if following is None else cursor_of(*following),
         }
 
     async def usage(self, principal: Principal) -> list[dict[str, Any]]:
@@ -270,16 +269,3 @@ class Operations:
         if operation.user_id != principal.user_id:
             standing.require(Capability.CANCEL_ANY)
         return operation, standing
-
-
-def _parse_cursor(after: str | None) -> tuple[datetime, str] | None:
-    if after is None:
-        return None
-    moment, separator, operation_id = after.partition("~")
-    try:
-        parsed = datetime.fromisoformat(moment)
-    except ValueError:
-        parsed = None
-    if parsed is None or not separator or parsed.tzinfo is None:
-        raise invalid("after", "Use what the last answer gave as next.")
-    return parsed, operation_id

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-from datetime import datetime
 from typing import Any
 
 from jupyter_collab_ai.clock import rfc3339
@@ -45,6 +42,7 @@ from jupyter_collab_ai.sessions.roles import DEFAULT_POLICY, Capability, Policy,
 from jupyter_collab_ai.sessions.standings import Standings
 from jupyter_collab_ai.storage import audit
 from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.web.cursors import cursor_of, parse_cursor
 
 _SHARED = "This path is shared already, by itself or with a folder; use that session instead."
 _MOVED_INTO = (
@@ -229,7 +227,7 @@ class Sessions(Standings):
         """
         if everybody and not principal.is_admin:
             raise AdminRequired("Only an admin may list everybody's sessions.")
-        cursor = _parse_cursor(after)
+        cursor = parse_cursor(after)
         page = await self._database.read(
             lambda tx: store.page(
                 tx,
@@ -241,7 +239,7 @@ class Sessions(Standings):
         )
         return {
             "items": await self._describe_all(principal, page.items),
-            "next": None if page.after is None else _cursor(*page.after),
+            "next": None if page.after is None else cursor_of(*page.after),
         }
 
     async def activity(
@@ -595,32 +593,6 @@ def _note(
         target=target,
         detail=detail,
         address=address,
-    )
-
-
-def _cursor(moment: datetime, session_id: str) -> str:
-    text = f"{moment.isoformat()}~{session_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _parse_cursor(after: str | None) -> tuple[datetime, str] | None:
-    if after is None:
-        return None
-    try:
-        text = base64.b64decode(after + "=" * (-len(after) % 4), "-_", validate=True).decode()
-        moment, separator, session_id = text.partition("~")
-        parsed = datetime.fromisoformat(moment)
-    except (ValueError, binascii.Error):
-        raise _bad_cursor() from None
-    if not separator or parsed.tzinfo is None or "\0" in session_id:
-        raise _bad_cursor()
-    return parsed, session_id
-
-
-def _bad_cursor() -> InvalidRequest:
-    return InvalidRequest(
-        "This is not where a list goes on; use what the last answer gave as next.",
-        errors=[FieldError("after", "Use the next of the last answer.")],
     )
 
 

@@ -267,6 +267,23 @@ async def test_what_was_found_is_told_later(
     cleo("GET", url, query={"limit": 0}).refused(400, "invalid_request")
 
 
+async def test_operations_come_in_pages(
+    model: ModelServer, ada: Person, faulty: dict[str, Any]
+) -> None:
+    made = []
+    for _ in range(2):
+        model.answer = answers_with()
+        report = (await post(ada, "ai/code-debugger", session_id=faulty["id"])).ok()
+        made.insert(0, report["operation_id"])
+    url = f"ai/operations?session_id={faulty['id']}&limit=1"
+    first = ada("GET", url).ok()
+    # As it is, without being quoted.
+    rest = ada("GET", f"{url}&after={first['next']}").ok()
+    assert [item["id"] for item in (*first["items"], *rest["items"])] == made
+    assert rest["next"] is None
+    ada("GET", f"{url}&after=x").refused(400, "invalid_request")
+
+
 async def test_the_key_is_nowhere(
     model: ModelServer, api: Api, ben: Person, faulty: dict[str, Any]
 ) -> None:
