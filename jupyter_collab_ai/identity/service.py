@@ -62,6 +62,11 @@ T = TypeVar("T")
 _WRONG = "The username or the password is wrong."
 _ELSEWHERE = "Accounts of this server come from its own sign-in service; sign in there."
 _REVOKED = "This login has ended; sign in again."
+_DEACTIVATED = "Your account on this server is deactivated; ask an admin."
+_JUST_USED = (
+    "This refresh token was used a moment ago, as by another tab; the login goes on with the "
+    "tokens that came of it."
+)
 #: What a token is for, by how it comes.
 _AUDIENCES = {Credential.BEARER: Audience.ACCESS, Credential.COOKIE: Audience.COOKIE}
 #: Seconds from an expiry to the look at it, so that the clock is surely past it.
@@ -138,7 +143,9 @@ class Identity:
         user = await self._user(claims.user_id)
         if login is None or user is None or login.user_id != user.id:
             raise TokenRevoked(_REVOKED)
-        if login.revoked_at is not None or not user.is_active:
+        if not user.is_active:
+            raise TokenRevoked(_DEACTIVATED)
+        if login.revoked_at is not None:
             raise TokenRevoked(_REVOKED)
         if claims.version != user.token_version:
             raise TokenRevoked(_REVOKED)
@@ -195,7 +202,7 @@ class Identity:
             if len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
         if not user.is_active:
-            raise TokenRevoked("Your account on this server is deactivated; ask an admin.")
+            raise TokenRevoked(_DEACTIVATED)
         return _principal(user, credential, None)
 
     async def _external(
@@ -355,8 +362,10 @@ class Identity:
         async with self._trying(folded, address):
             user, stored = await self._database.read(lambda tx: _password_of(tx, folded))
             matches = await self._hasher.verify(stored, password)
-            if user is None or stored is None or not matches or not user.is_active:
+            if user is None or stored is None or not matches:
                 raise InvalidCredentials(_WRONG)
+            if not user.is_active:
+                raise InvalidCredentials(_DEACTIVATED)
             renewed = None
             if self._hasher.outdated(stored):
                 renewed = await self._hasher.hash(password)
@@ -507,10 +516,12 @@ class Identity:
             raise NotAuthenticated("This is not a refresh token; sign in again.")
         if outcome is store.Rotation.EXPIRED:
             raise TokenExpired("This login has expired; sign in again.")
-        if outcome is not store.Rotation.DONE or login is None:
+        if outcome is store.Rotation.JUST_USED:
+            raise TokenRevoked(_JUST_USED)
+        if outcome is not store.Rotation.DONE or login is None or user is None:
             raise TokenRevoked(_REVOKED)
-        if user is None or not user.is_active:
-            raise TokenRevoked(_REVOKED)
+        if not user.is_active:
+            raise TokenRevoked(_DEACTIVATED)
         return self._answer(user, login, fresh)
 
     async def logout(self, principal: Principal, *, address: str | None) -> None:
@@ -590,7 +601,7 @@ class Identity:
 
         Raises:
             InvalidCredentials: ``current`` is not the password.
-            InvalidRequest: ``new`` can't be one, or another identity provider keeps passwords.
+            InvalidRequest: ``new`` can't be one, or there is no password here to change.
             RateLimited: Too many tries with a wrong password.
         """
         if self.external:
@@ -600,7 +611,13 @@ class Identity:
         check_password(new, field="new_password")
         async with self._trying(whose.username, address, is_login=False):
             stored = await self._database.read(lambda tx: store.password_hash(tx, user_id))
-            if stored is None or not await self._hasher.verify(stored, current):
+            if stored is None:
+                sentence = (
+                    "This account has no password yet; whoever runs the server can set one: "
+                    f"jupyter collab-ai user set-password {whose.username}."
+                )
+                raise InvalidRequest(sentence, errors=[FieldError("current_password", sentence)])
+            if not await self._hasher.verify(stored, current):
                 raise _wrong_current("The current password is wrong.")
             renewed = await self._hasher.hash(new)
             proven = stored

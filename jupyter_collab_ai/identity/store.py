@@ -109,7 +109,10 @@ class Rotation(Enum):
     DONE = "done"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
+    #: Its login has ended.
     DEAD = "dead"
+    #: It was used a moment ago, as by two tabs at once; its login goes on.
+    JUST_USED = "just used"
     #: It was used before, so somebody has it who should not: its login has ended just now.
     REUSED = "reused"
 
@@ -402,7 +405,7 @@ def rotate_refresh_token(
         if now - row.used_at > GRACE:
             end_login(tx, login.id)
             return Rotation.REUSED, login
-        return Rotation.DEAD, None
+        return Rotation.JUST_USED, None
     tx.execute(
         update(logins)
         .where(logins.c.id == login.id)

@@ -217,7 +217,7 @@ def _require_size(text: str) -> None:
     if len(text.encode(errors="replace")) > MAX_CONTENT:
         raise DocumentTooLarge(
             f"The content is larger than {MAX_CONTENT // 1024 // 1024} MiB; "
-            "a document of that size can't be edited together."
+            "upload the file first, then share its path without content."
         )
 
 

@@ -152,8 +152,9 @@ async def test_a_refresh_token_is_good_for_once(identity):
     first = await login(identity)
     second = await identity.refresh(first["refresh_token"], address=HOME)
     assert (await who(identity, second)).username == "ada"
-    with pytest.raises(TokenRevoked):
+    with pytest.raises(TokenRevoked) as caught:
         await identity.refresh(first["refresh_token"], address=HOME)
+    assert "goes on" in caught.value.message and "ended" not in caught.value.message
     # Within the grace of two tabs the family lives on.
     await identity.refresh(second["refresh_token"], address=HOME)
 
@@ -229,10 +230,26 @@ async def test_a_deactivated_account_is_out_at_once(identity):
     await register(identity)
     answer = await login(identity)
     await identity.change_user("ada", is_admin=None, is_active=False, by=By())
-    with pytest.raises(TokenRevoked):
+    with pytest.raises(TokenRevoked) as revoked:
         await who(identity, answer)
-    with pytest.raises(InvalidCredentials):
+    assert "deactivated" in revoked.value.message
+    with pytest.raises(InvalidCredentials) as refused:
         await login(identity)
+    assert "deactivated" in refused.value.message
+    # Whoever does not know the password learns nothing of it.
+    with pytest.raises(InvalidCredentials) as wrong:
+        await login(identity, password="wrong")
+    with pytest.raises(InvalidCredentials) as unknown:
+        await login(identity, "nobody")
+    assert wrong.value.message == unknown.value.message != refused.value.message
+
+
+async def test_who_has_no_password_is_told_who_can_set_one(identity):
+    boss = await identity.authenticate_starter()
+    with pytest.raises(InvalidRequest) as caught:
+        await identity.change_password(boss, "whatever", "a long enough one", address=HOME)
+    assert "set-password boss" in caught.value.message
+    assert [error.field for error in caught.value.errors] == ["current_password"]
 
 
 async def test_logins_are_listed_and_ended_one_by_one(identity):
