@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -36,7 +37,7 @@ from jupyter_collab_ai.errors import AdminRequired, CollabError, NotAuthenticate
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.web import metrics
-from jupyter_collab_ai.web.errors import body_of, headers_of, status_of
+from jupyter_collab_ai.web.errors import bare_body, body_of, headers_of, status_of
 from jupyter_collab_ai.web.metrics import Transport
 from jupyter_collab_ai.web.seats import Seats
 
@@ -82,6 +83,10 @@ class Route:
         """Return whether the handler has the method at all."""
         found = getattr(self.handler, method.lower(), None)
         return found is not None and found is not getattr(RequestHandler, method.lower(), None)
+
+    def methods(self) -> list[str]:
+        """Return all methods that the handler has."""
+        return sorted(filter(self.implements, self.handler.SUPPORTED_METHODS))
 
 
 @dataclass(frozen=True)
@@ -156,12 +161,21 @@ class GuardMixin(Admitted):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer a refusal; anything else is upstream's."""
         handler = _handler(self)
+        if isinstance(handler, JupyterHandler) and not hasattr(handler, "_jupyter_current_user"):
+            # It was refused before anybody asked who it is, which upstream's page does.
+            handler.current_user = handler._jupyter_current_user = None
         exc_info = kwargs.get("exc_info")
         error = exc_info[1] if exc_info else None
         if not isinstance(error, CollabError):
             if 400 <= status_code < 500:
                 metrics.refused_with(_transport(handler), status_code)
-            super().write_error(status_code, **kwargs)  # type: ignore[misc]
+            if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                # RFC 9110, section 15.5.6.
+                handler.set_header("Allow", ", ".join(self.collab_route.methods()))
+            if self._is_a_call_of_ours(handler, status_code):
+                self._answer_json(handler, status_code, bare_body(status_code))
+            else:
+                super().write_error(status_code, **kwargs)  # type: ignore[misc]
             _finish(handler)
             return
         metrics.refused(_transport(handler), error.reason)
@@ -173,10 +187,24 @@ class GuardMixin(Admitted):
             shown = HTTPError(status, error.message)
             super().write_error(status, exc_info=(HTTPError, shown, None))  # type: ignore[misc]
         else:
-            handler.set_header("Cache-Control", "no-store")
-            handler.set_header("Content-Type", "application/json")
-            handler.write(json.dumps(body_of(error), ensure_ascii=False).encode())
+            self._answer_json(handler, status, body_of(error))
         _finish(handler)
+
+    @staticmethod
+    def _answer_json(handler: RequestHandler, status: int, body: Mapping[str, Any]) -> None:
+        handler.set_status(status)
+        handler.set_header("Cache-Control", "no-store")
+        handler.set_header("Content-Type", "application/json")
+        if handler.request.method != "HEAD":
+            handler.write(json.dumps(body, ensure_ascii=False).encode())
+
+    @staticmethod
+    def _is_a_call_of_ours(handler: RequestHandler, status: int) -> bool:
+        """Tell whether a program asks below our prefix, whoever answers there."""
+        ours = url_path_join(handler.settings.get("base_url", "/"), "collab-ai/")
+        return handler.request.path.startswith(ours) and (
+            status == HTTPStatus.METHOD_NOT_ALLOWED or isinstance(handler, WebSocketHandler)
+        )
 
     def _answers_with_a_page(self, handler: RequestHandler) -> bool:
         rule = self.collab_route.rule(handler.request.method or "")

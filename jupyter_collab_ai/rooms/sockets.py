@@ -19,7 +19,7 @@ from jupyter_server.utils import ensure_async
 from tornado import web
 from tornado.websocket import WebSocketHandler, WebSocketProtocol
 
-from jupyter_collab_ai.errors import CollabError, NotAuthenticated, NotFound
+from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotAuthenticated, NotFound
 from jupyter_collab_ai.ids import DocumentId, SessionId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms import protocol
@@ -258,7 +258,15 @@ class SessionSocket(Socket):
 
     @allow_unauthenticated
     async def get(self, *args: str, **kwargs: str) -> None:
-        """Shake hands; :meth:`open` does the rest."""
+        """Shake hands; :meth:`open` does the rest.
+
+        Raises:
+            InvalidRequest: It is a plain request.
+        """
+        headers = self.request.headers
+        upgrades = {word.strip().lower() for word in headers.get("Connection", "").split(",")}
+        if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in upgrades:
+            raise InvalidRequest("This is a WebSocket; open it with a client that speaks that.")
         await WebSocketHandler.get(self, *args, **kwargs)
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:

@@ -52,6 +52,10 @@ _BARE: dict[int, tuple[str, str]] = {
 }
 
 
+_NO_XSRF = (
+    "With a cookie this needs an XSRF token: reload the page; in a program, send the value of the "
+    "cookie _xsrf in the header X-XSRFToken too."
+)
 _UNEXPECTED = ("internal_error", "Something went wrong on the server; its log says more.")
 
 
@@ -86,7 +90,15 @@ def body_of(error: e.CollabError) -> dict[str, Any]:
     return body
 
 
-def bare_body(status: int) -> dict[str, Any]:
-    """Return the JSON body for a status that came without one of our errors."""
+def bare_body(status: int, error: BaseException | None = None) -> dict[str, Any]:
+    """Return the JSON body for a status that came without one of our errors.
+
+    Args:
+        status: The status.
+        error: With what it came.
+    """
     reason, message = _BARE.get(status, _UNEXPECTED)
+    # Tornado tells its own refusals apart by what it writes to the log alone.
+    if status == HTTPStatus.FORBIDDEN and "xsrf" in str(error).lower():
+        message = _NO_XSRF
     return {"message": message, "reason": reason}

@@ -179,7 +179,7 @@ class ApiHandler(APIHandler):
             for name, value in headers_of(error).items():
                 self.set_header(name, value)
         else:
-            body = bare_body(status_code)
+            body = bare_body(status_code, error)
             if status_code == 401:
                 self.set_header("WWW-Authenticate", "Bearer")
         if self.request.method == "HEAD":

@@ -48,6 +48,11 @@ class HealthHandler(ApiHandler):
         else:
             self.write_json({"status": "ok", "database": "ok"})
 
+    @allow_unauthenticated
+    async def head(self) -> None:
+        """Answer the same without the body, as load balancers ask."""
+        await self.get()
+
     def _unavailable(self, error: DatabaseUnavailable) -> None:
         for name, value in headers_of(error).items():
             self.set_header(name, value)

@@ -33,6 +33,11 @@ class OpenapiHandler(ApiHandler):
         here = {"url": f"{self.base_url.rstrip('/')}/collab-ai"}
         self.write_json({**description(), "servers": [here]})
 
+    @allow_unauthenticated
+    def head(self) -> None:
+        """Answer the same without the body."""
+        self.get()
+
 
 def handlers(url: Callable[[str], str]) -> list[tuple[Any, ...]]:
     """Return the rules of this module."""

@@ -390,3 +390,53 @@ async def test_whoever_may_execute_uses_the_kernels_of_their_documents(
         pass
     assert socket.close_code == 1008
     assert (await server("owner", "DELETE", f"api/sessions/{made.json['id']}")).status == 204
+
+
+# ---------------------------------------------------------------- answers of the gate itself
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("PUT", "collab-ai/ws/x", 405, "method_not_allowed"),
+        ("OPTIONS", "collab-ai/ws/x", 405, "method_not_allowed"),
+        ("PUT", "lab", 405, None),
+        ("DELETE", "api/contents/x/checkpoints", 405, None),
+    ],
+)
+@pytest.mark.parametrize("who", [None, "owner"])
+async def test_a_method_that_is_not_there_is_told_without_a_complaint(
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+    who: str | None,
+    method: str,
+    path: str,
+    status: int,
+    reason: str | None,
+) -> None:
+    answer = await server(who, method, path)
+    assert answer.status == status
+    if reason is not None:
+        assert answer.response.headers["Content-Type"] == "application/json"
+        assert answer.json.keys() <= {"message", "reason", "errors"}
+        assert answer.reason == reason
+    else:
+        assert answer.body
+    if status == 405:
+        allowed = answer.response.headers["Allow"].split(", ")
+        assert allowed == sorted(allowed) and method not in allowed
+        assert "GET" in allowed or "POST" in allowed
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+@pytest.mark.parametrize("path", ["lab", "api/contents", "collab-ai/ws/x", "collab-ai/sessions"])
+async def test_another_name_of_the_host_is_refused_without_a_complaint(
+    server: Server, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    answer = await server(None, "GET", path, headers={"Host": "evil.example"})
+    assert answer.status == 403
+    assert answer.body
+    if path.startswith("collab-ai"):
+        assert answer.reason == "forbidden"
+        assert answer.json.keys() == {"message", "reason"}
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]

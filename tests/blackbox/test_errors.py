@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -300,3 +301,59 @@ def test_a_nul_in_a_query_is_the_callers_fault(caller: Person, path: str, name: 
     # Whether it is one of the call's parameters or not.
     error = caller("GET", path, query={name: "\0"}).refused(400, "invalid_request")
     assert [item["field"] for item in error["errors"]] == [name]
+
+
+@pytest.mark.parametrize("path", ["health", "openapi.json"])
+def test_load_balancers_ask_with_head(api: Api, path: str) -> None:
+    answer = api("HEAD", path)
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers.get_content_type() == "application/json"
+
+
+def test_a_method_that_is_not_there_names_those_that_are(api: Api, ada: Person) -> None:
+    answer = ada("DELETE", "me")
+    answer.refused(405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, OPTIONS, PATCH"
+    answer = api("PUT", "health")
+    answer.refused(405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS"])
+def test_strangers_do_not_fill_the_log(api: Api, method: str) -> None:
+    api(method, "ws/x").refused(405, "method_not_allowed")
+    assert api.jupyter("DELETE", "collab-ai/account").status == 405
+    assert api.jupyter("PUT", "lab").status == 405
+    assert api.jupyter("GET", "lab", headers={"Host": "evil.example"}).status == 403
+    assert "Uncaught exception" not in api.server.log
+
+
+def test_a_websocket_is_no_page(api: Api, ada: Person) -> None:
+    for call in (api, ada):
+        assert "WebSocket" in call("GET", "ws/x").refused(400, "invalid_request")["message"]
+
+
+def test_a_program_with_a_cookie_is_told_what_it_lacks(api: Api, ada: Person) -> None:
+    page = api.jupyter("GET", "login")
+    cookies = {
+        morsel.partition("=")[0]: morsel.partition(";")[0].partition("=")[2]
+        for morsel in page.headers.get_all("Set-Cookie", [])
+    }
+    form = urlencode({"username": ada.username, "password": PASSWORD, "_xsrf": cookies["_xsrf"]})
+    signed_in = api.jupyter(
+        "POST",
+        "login",
+        raw=form.encode(),
+        headers={
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cookie": f"_xsrf={cookies['_xsrf']}",
+        },
+    )
+    assert signed_in.status == 302
+    login = next(
+        cookie.partition(";")[0]
+        for cookie in signed_in.headers.get_all("Set-Cookie", [])
+        if cookie.startswith("collab-ai-")
+    )
+    answer = api("PATCH", "me", body={"display_name": "A"}, headers={"Cookie": login})
+    assert "X-XSRFToken" in answer.refused(403, "forbidden")["message"]

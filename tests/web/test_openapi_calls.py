@@ -12,7 +12,7 @@ from tornado.web import RequestHandler
 
 from jupyter_collab_ai.web.openapi import description
 
-METHODS = ("get", "post", "put", "patch", "delete")
+METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 
 def routes(router: RuleRouter) -> Iterator[tuple[str, type[RequestHandler]]]:
