@@ -10,7 +10,13 @@ from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel
 from tornado import web
 
-from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotAuthenticated, RequestTooLarge
+from jupyter_collab_ai.errors import (
+    CollabError,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    RequestTooLarge,
+)
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.web.errors import bare_body, body_of, headers_of, status_of
 from jupyter_collab_ai.web.limits import CALLS, SHARING, network_of
@@ -73,8 +79,16 @@ class ApiHandler(APIHandler):
     json_only = False
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Do what upstream does first, count the call, and see that all of it will be read."""
+        """Do what upstream does first, count the call, and see that all of it will be read.
+
+        Raises:
+            NotFound: An id in the URL can be nobody's.
+            CollabError: It is refused.
+        """
         await super().prepare()
+        if any("\0" in (part or "") for part in self.path_args):
+            # PostgreSQL can't even be asked for it.
+            raise NotFound("There is no such thing, or it is not shared with you.")
         principal = getattr(self.current_user, "principal", None)
         self.count_call(principal if isinstance(principal, Principal) else None)
         self.refuse_unread()

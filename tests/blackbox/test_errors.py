@@ -357,3 +357,47 @@ def test_a_program_with_a_cookie_is_told_what_it_lacks(api: Api, ada: Person) ->
     )
     answer = api("PATCH", "me", body={"display_name": "A"}, headers={"Cookie": login})
     assert "X-XSRFToken" in answer.refused(403, "forbidden")["message"]
+
+
+def test_nothing_has_an_id_with_a_nul(ada: Person, caller: Person, session: dict[str, Any]) -> None:
+    for person, method, path in (
+        (caller, "GET", "users/%00"),
+        (ada, "DELETE", "me/logins/%00"),
+        (ada, "GET", "sessions/%00"),
+        (ada, "GET", f"sessions/{session['id']}/history/%00"),
+        (ada, "DELETE", f"sessions/{session['id']}/versions/%00"),
+        (ada, "DELETE", f"sessions/{session['id']}/locks/%00"),
+        (ada, "DELETE", f"sessions/{session['id']}/members/%00"),
+        (ada, "DELETE", f"sessions/{session['id']}/invitations/%00"),
+        (ada, "GET", "ai/operations/%00"),
+        (ada, "DELETE", "ai/operations/%00"),
+        (ada, "POST", "ai/operations/%00/undo"),
+        (ada, "POST", "ai/fixes/%00/apply"),
+    ):
+        person(method, path).refused(404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("sessions/invite", {"role": "viewer", "username": "a\0b"}),
+        ("sessions/invite", {"role": "viewer", "email": "a\0b@c"}),
+        ("ai/code-debugger", {"path": "a\0b"}),
+        ("ai/code-debugger", {"cell_id": "a\0b"}),
+        ("ai/code-debugger", {"session_id": "a\0b"}),
+        ("ai/code-generator", {"instructions": "x", "path": "a\0b"}),
+        ("ai/code-generator", {"instructions": "x", "context": {"files": ["a\0b"]}}),
+        ("sessions/{id}/restore", {"version": "a\0b"}),
+        ("sessions/{id}/versions", {"name": "a", "version": "a\0b"}),
+        ("sessions/{id}/versions", {"name": "a\0b"}),
+        ("invitations/accept", {"invitation": "a\0b"}),
+    ],
+    ids=str,
+)
+def test_a_nul_in_a_body_is_the_callers_fault(
+    ada: Person, session: dict[str, Any], path: str, body: dict[str, Any]
+) -> None:
+    if path.startswith(("ai/", "sessions/invite")):
+        body = {"session_id": session["id"], **body}
+    answer = ada("POST", path.format(id=session["id"]), body=body)
+    assert answer.status in (400, 404), answer
