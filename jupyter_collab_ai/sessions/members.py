@@ -13,6 +13,7 @@ from jupyter_collab_ai.grave import About
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
+from jupyter_collab_ai.sessions.paths import home_holding
 from jupyter_collab_ai.sessions.ports import Presence
 from jupyter_collab_ai.sessions.roles import Capability, Role
 from jupyter_collab_ai.sessions.standings import Standings
@@ -72,12 +73,14 @@ class Members:
 
         Raises:
             NotFound, RoleRequired: Who asks may not, or there is no such member.
-            LastOwner: The session would be left without an owner.
+            LastOwner: The session would be left without an owner, or it lies in the own folder
+                of the one who would no longer be one.
         """
 
         def write(tx: Tx, session: store.Session) -> dict[str, Any]:
             user, current = _require_member(tx, session.id, username)
             if current is Role.OWNER and role is not Role.OWNER:
+                _require_not_at_home(session, user)
                 _require_other_owner(tx, session.id, UserId(user.id))
             if current is not role:
                 store.put_member(tx, session.id, UserId(user.id), role)
@@ -102,12 +105,14 @@ class Members:
 
         Raises:
             NotFound, RoleRequired: Who asks may not, or there is no such member.
-            LastOwner: The session would be left without an owner.
+            LastOwner: The session would be left without an owner, or it lies in the own folder
+                of the one who would go.
         """
         leaving = username.casefold() == principal.username
 
         def write(tx: Tx, session: store.Session) -> None:
             user, current = _require_member(tx, session.id, username)
+            _require_not_at_home(session, user)
             if current is Role.OWNER:
                 _require_other_owner(tx, session.id, UserId(user.id))
             store.remove_member(tx, session.id, UserId(user.id))
@@ -131,6 +136,18 @@ def _require_member(tx: Tx, session_id: SessionId, username: str) -> tuple[Row[A
     if user is None or role is None:
         raise NotFound("There is no member of this name.")
     return user, role
+
+
+def _require_not_at_home(session: store.Session, user: Row[Any]) -> None:
+    """Refuse to take a session away from whoever's own folder it lies in.
+
+    There they have an owner's rights, and membership decides what those of a session are.
+    """
+    if home_holding(session.path) == user.username:
+        raise LastOwner(
+            f"This lies in the own folder of {user.username}, who stays an owner of it; move it "
+            "elsewhere, or end the session, instead."
+        )
 
 
 def _require_other_owner(tx: Tx, session_id: SessionId, user_id: UserId) -> None:

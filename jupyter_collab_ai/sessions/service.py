@@ -549,17 +549,21 @@ class Sessions(Standings):
                     target=path,
                     detail={"from": session.path},
                 )
+                if home_holding(path) != home_holding(session.path):
+                    _seat_home_owner(tx, None, session, path)
 
         await self._database.write(write, lock=store.LOCK)
 
 
-def _seat_home_owner(tx: Tx, principal: Principal, session: store.Session, path: str) -> None:
+def _seat_home_owner(
+    tx: Tx, principal: Principal | None, session: store.Session, path: str
+) -> None:
     """Make whoever's own folder the session comes to lie in an owner of it.
 
     There they have an owner's rights, which an admin who shares something must not take away.
     """
     username = home_holding(path)
-    if username is None or username == principal.username:
+    if username is None:
         return
     user = store.user_named(tx, username)
     if user is None or store.role_of(tx, session.id, UserId(user.id)) is Role.OWNER:

@@ -331,15 +331,34 @@ def test_a_session_keeps_an_owner(ada: Person, ben: Person, session: dict[str, A
     ada("DELETE", mine).refused(409, "last_owner")
     ada.set_role(session, ada, "editor").refused(409, "last_owner")
     assert ada.set_role(session, ben, "owner").ok()["role"] == "owner"
-    ada("DELETE", mine).ok(204)
+    # What lies in her own folder stays hers, whoever wants it otherwise.
+    for person in (ada, ben):
+        refused = person("DELETE", mine).refused(409, "last_owner")
+        assert "own folder" in refused["message"]
+        person.set_role(session, ada, "viewer").refused(409, "last_owner")
+    assert ada.jupyter("GET", f"api/contents/{session['path']}").status == 200
+
+
+def outside(api: Api, ada: Person, ben: Person) -> dict[str, Any]:
+    """Share something that lies in nobody's own folder, and hand it over."""
+    admin = api.admin()
+    body = {"name": "handed over", "path": f"data/{ada.username}.py"}
+    session: dict[str, Any] = admin("POST", "sessions", body=body).ok(201)
+    admin.add(session, ada, "owner")
+    admin.add(session, ben, "owner")
+    admin("DELETE", f"sessions/{session['id']}/members/{admin.username}").ok(204)
+    return session
+
+
+def test_an_owner_leaves_others(api: Api, ada: Person, ben: Person) -> None:
+    session = outside(api, ada, ben)
+    ada("DELETE", f"sessions/{session['id']}/members/{ada.username}").ok(204)
     ada("GET", f"sessions/{session['id']}").refused(404, "not_found")
     assert ben("GET", f"sessions/{session['id']}").ok()["role"] == "owner"
 
 
-def test_two_owners_who_leave_at_once_leave_one(
-    ada: Person, ben: Person, session: dict[str, Any], api: Api
-) -> None:
-    ada.add(session, ben, "owner")
+def test_two_owners_who_leave_at_once_leave_one(ada: Person, ben: Person, api: Api) -> None:
+    session = outside(api, ada, ben)
 
     def leave(person: Person) -> int:
         return person("DELETE", f"sessions/{session['id']}/members/{person.username}").status
