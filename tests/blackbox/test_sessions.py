@@ -346,7 +346,8 @@ def outside(api: Api, ada: Person, ben: Person) -> dict[str, Any]:
     session: dict[str, Any] = admin("POST", "sessions", body=body).ok(201)
     admin.add(session, ada, "owner")
     admin.add(session, ben, "owner")
-    admin("DELETE", f"sessions/{session['id']}/members/{admin.username}").ok(204)
+    name = admin("GET", "me").ok()["username"]
+    admin("DELETE", f"sessions/{session['id']}/members/{name}").ok(204)
     return session
 
 
