@@ -322,6 +322,7 @@ class CollabAI(ExtensionApp):
             database,
             self._documents,
             sessions,
+            identity,
             leases,
             board,
             Analyzers(hints=self.debugger_hints),

@@ -20,6 +20,7 @@ from jupyter_collab_ai.ai.following import (
 from jupyter_collab_ai.ai.guard import Guard
 from jupyter_collab_ai.ai.locations import Location, NoSuchPlace
 from jupyter_collab_ai.ai.looking import invalid, snapshot_of
+from jupyter_collab_ai.ai.permits import Permits
 from jupyter_collab_ai.ai.placing import Moved
 from jupyter_collab_ai.ai.ports import Editor, Events, LiveDocument, LiveDocuments, View
 from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
@@ -55,6 +56,7 @@ class Debugging:
         database: Database,
         documents: LiveDocuments,
         sessions: Sessions,
+        permits: Permits,
         runner: Runner,
         guard: Guard,
         debugger: Debugger,
@@ -63,6 +65,7 @@ class Debugging:
         self._database = database
         self._documents = documents
         self._sessions = sessions
+        self._permits = permits
         self._runner = runner
         self._guard = guard
         self._debugger = debugger
@@ -79,6 +82,7 @@ class Debugging:
             DocumentTooLarge, RateLimited: It can't be done, or not now.
             ModelFailed, ModelTimeout: A model is configured but can't be asked.
             OperationCancelled: Somebody cancelled it.
+            TokenExpired, TokenRevoked: Who asks was signed out or deactivated meanwhile.
         """
         session, path = await self._sessions.document_in(
             principal, request.session_id, request.path, Capability.DEBUG
@@ -114,6 +118,7 @@ class Debugging:
         }
 
         def write(tx: Tx) -> bool:
+            self._permits.require(tx, run.claim(Kind.DEBUGGER))
             store.keep_findings(
                 tx,
                 run.id,
@@ -145,6 +150,7 @@ class Debugging:
             NotFound, RoleRequired: Who asks may not, or there is no such fix.
             StaleDocument: The text that it fixes is gone, or was fixed already.
             Locked: An AI operation is writing there.
+            TokenExpired, TokenRevoked: Who asks was signed out or deactivated meanwhile.
         """
         finding = await self._database.read(lambda tx: store.find_finding(tx, finding_id))
         if finding is None:
@@ -191,6 +197,7 @@ class Debugging:
             return edits
 
         def record(tx: Tx, held: Held) -> None:
+            self._permits.require_write(tx, principal, document.document_id)
             held.spend(tx)
             if not store.mark_applied(tx, finding.id):
                 raise Moved

@@ -18,6 +18,7 @@ from jupyter_collab_ai.ai.generator import Draft, Generator
 from jupyter_collab_ai.ai.guard import Guard, seq_of, while_held
 from jupyter_collab_ai.ai.looking import invalid, take_snapshot
 from jupyter_collab_ai.ai.model import Usage
+from jupyter_collab_ai.ai.permits import Permits
 from jupyter_collab_ai.ai.placing import (
     Chosen,
     Mode,
@@ -110,6 +111,7 @@ class Generating:
         database: Database,
         documents: LiveDocuments,
         sessions: Sessions,
+        permits: Permits,
         runner: Runner,
         guard: Guard,
         board: LockBoard,
@@ -122,6 +124,7 @@ class Generating:
         self._database = database
         self._documents = documents
         self._sessions = sessions
+        self._permits = permits
         self._runner = runner
         self._guard = guard
         self._board = board
@@ -141,6 +144,7 @@ class Generating:
             DocumentTooLarge, RateLimited: It can't be done, or not now.
             ModelNotConfigured, ModelFailed, ModelTimeout: There is no code.
             OperationCancelled: Somebody cancelled it, or broke its lock.
+            TokenExpired, TokenRevoked: Who asks was signed out or deactivated meanwhile.
         """
         session, path = await self._sessions.document_in(
             principal, request.session_id, request.path, Capability.GENERATE
@@ -300,10 +304,8 @@ class Generating:
         Raises:
             Moved: What it was made for has changed.
             LeaseLost: It was cancelled, or the lease was broken.
-            RoleRequired, NotFound: Who asked may no longer write.
+            TokenExpired, TokenRevoked, RoleRequired, NotFound: Who asked may no longer write.
         """
-        standing = await self._sessions.standing(run.principal, run.path)
-        standing.require(Capability.GENERATE)
         emit("progress", {"stage": "writing"})
         place, language = prepared.place, prepared.language
         result: Result = {}
@@ -314,6 +316,7 @@ class Generating:
             return write_change(editor, change)
 
         def record(tx: Tx) -> None:
+            self._permits.require_write(tx, run.principal, run.document.document_id)
             held.spend(tx)
             if not store.finish(
                 tx,
@@ -350,12 +353,14 @@ class Generating:
 
         Raises:
             OperationCancelled: It was cancelled meanwhile.
+            TokenExpired, TokenRevoked, RoleRequired, NotFound: Who asked may not have it any more.
         """
         result = _generation(
             run, draft, prepared.language, draft.edits, applied=applied, reason=reason
         )
 
         def write(tx: Tx) -> bool:
+            self._permits.require(tx, run.claim(Kind.GENERATOR))
             finished = store.finish(
                 tx,
                 run.id,
@@ -391,6 +396,7 @@ class Generating:
             NotFound: There is no such result.
             StaleDocument: The text that it was made for is gone, or it was written already.
             Locked: Another operation is writing there.
+            TokenExpired, TokenRevoked, RoleRequired, NotFound: Who wants it may no longer write.
         """
         kept = operation.result or {}
         if kept.get("applied"):
@@ -434,6 +440,7 @@ class Generating:
             return write_change(editor, change)
 
         def record(tx: Tx, held: Held) -> None:
+            self._permits.require_write(tx, principal, document.document_id)
             held.spend(tx)
             inside = {**operation.inside, "seq": seq_of(tx, document.document_id)}
             store.change_result(tx, operation, result, inside)
@@ -463,15 +470,18 @@ class Generating:
 
         Raises:
             StaleDocument: There is nothing left to take back.
+            TokenExpired, TokenRevoked, RoleRequired, NotFound: Who wants it may no longer write.
         """
         kept = operation.result or {}
         if not kept.get("applied") or "seq" not in operation.inside:
             raise StaleDocument("This result is not in the document.")
 
-        def record(tx: Tx) -> None:
-            note(tx, principal, "operation_undone", **_about(operation, path))
-
         async with self._documents.hold(path) as document:
+
+            def record(tx: Tx) -> None:
+                self._permits.require_write(tx, principal, document.document_id)
+                note(tx, principal, "operation_undone", **_about(operation, path))
+
             return await self._take_back(
                 operation, document, principal.user_id, reason=None, record=record
             )
@@ -489,8 +499,8 @@ class Generating:
         inside = {key: value for key, value in operation.inside.items() if key != "seq"}
 
         def fence(tx: Tx) -> None:
-            store.change_result(tx, operation, result, inside)
             record(tx)
+            store.change_result(tx, operation, result, inside)
 
         if not await document.undo(operation.inside["seq"], user_id=user_id, fence=fence):
             raise StaleDocument("There is nothing left of this result to be taken back.")

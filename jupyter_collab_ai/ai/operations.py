@@ -16,7 +16,8 @@ from jupyter_collab_ai.ai.generating import GenerateRequest, Generating
 from jupyter_collab_ai.ai.generator import Generator
 from jupyter_collab_ai.ai.guard import Guard
 from jupyter_collab_ai.ai.model import Model
-from jupyter_collab_ai.ai.ports import Events, Files, LiveDocuments
+from jupyter_collab_ai.ai.permits import Permits
+from jupyter_collab_ai.ai.ports import Events, Files, LiveDocuments, Logins
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, ContentRetention, Keeping
 from jupyter_collab_ai.ai.runner import Runner
 from jupyter_collab_ai.ai.store import Kind, Operation, State
@@ -40,6 +41,7 @@ class Operations:
         database: Database,
         documents: LiveDocuments,
         sessions: Sessions,
+        logins: Logins,
         leases: Leases,
         board: LockBoard,
         analyzers: Analyzers,
@@ -56,7 +58,8 @@ class Operations:
         self._board = board
         self._model = model
         self._analyzers = analyzers
-        self._runner = Runner(database)
+        permits = Permits(database, sessions, logins)
+        self._runner = Runner(database, permits)
         self._retention = ContentRetention(database, keeping)
         self._found = Found(database, documents, sessions, keeping)
         guard = Guard(leases, board)
@@ -64,6 +67,7 @@ class Operations:
             database,
             documents,
             sessions,
+            permits,
             self._runner,
             guard,
             Debugger(analyzers, model),
@@ -73,6 +77,7 @@ class Operations:
             database,
             documents,
             sessions,
+            permits,
             self._runner,
             guard,
             board,

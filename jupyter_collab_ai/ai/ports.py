@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 from jupyter_collab_ai.ids import DocumentId, SessionId, UserId
+from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.storage.database import Tx
 
 T = TypeVar("T")
@@ -229,6 +230,27 @@ class LiveDocuments(Protocol):
 
     async def path_of(self, document_id: DocumentId) -> str | None:
         """Return where a document is now; None where it is gone."""
+        ...
+
+
+class Logins(Protocol):
+    """Whether somebody is still signed in (``identity.service.Identity``)."""
+
+    def as_of(self, tx: Tx, principal: Principal, *, keep: bool) -> Principal:
+        """Return a principal as its account is in a transaction.
+
+        Args:
+            tx: The transaction.
+            principal: As it was when it was authenticated.
+            keep: Whether account and login stay so until the transaction, which writes, ends.
+
+        Raises:
+            TokenExpired, TokenRevoked: The login has ended, or the account is deactivated.
+        """
+        ...
+
+    def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        """Call ``ended`` once the login or the account ends; returns how to stop."""
         ...
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_collab_ai.ai import store
 from jupyter_collab_ai.ai.budgets import Payer, paid_by
 from jupyter_collab_ai.ai.debugger import Emit
+from jupyter_collab_ai.ai.permits import NEEDED, RETRY, Claim, Permits
 from jupyter_collab_ai.ai.ports import LiveDocument
 from jupyter_collab_ai.ai.store import Kind, Operation, State
 from jupyter_collab_ai.errors import CollabError, ModelTimeout, OperationCancelled, RateLimited
@@ -60,6 +61,10 @@ class Run:
     begun: float = field(default_factory=time.monotonic)
     _audit: _Audit = field(default_factory=_Audit)
 
+    def claim(self, kind: Kind) -> Claim:
+        """Return what it rests on."""
+        return Claim(self.principal, self.session.id, self.document.document_id, NEEDED[kind])
+
     def note_end(self, tx: Tx) -> None:
         """Note the good end in the audit, in the transaction that brings it about."""
         if self._audit.kind is not None and self._audit.payer is not None:
@@ -72,6 +77,13 @@ class Run:
         return round((time.monotonic() - self.begun) * 1000)
 
 
+@dataclass
+class _Loss:
+    """Why an operation may not go on any more."""
+
+    error: CollabError | None = None
+
+
 @dataclass(frozen=True)
 class _Running:
     task: asyncio.Task[dict[str, Any]]
@@ -81,8 +93,9 @@ class _Running:
 class Runner:
     """Knows what runs on this server."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, permits: Permits) -> None:
         self._database = database
+        self._permits = permits
         self._running: dict[OperationId, _Running] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._stop = database.changes.subscribe(store.TOPIC, self._cancelled_somewhere)
@@ -119,6 +132,7 @@ class Runner:
         Raises:
             RateLimited: Too many run at once.
             OperationCancelled: Somebody cancelled it.
+            TokenExpired, TokenRevoked, NotFound, RoleRequired: Whoever began it may not go on.
         """
         try:
             self._require_room(run.principal.user_id)
@@ -127,19 +141,51 @@ class Runner:
             work.close()
             raise
         emit("operation", {"id": run.id, "kind": kind.value, "state": State.RUNNING.value})
-        task = asyncio.create_task(self._to_end(run, kind, work), name=f"collab-ai {run.id}")
+        loss = _Loss()
+        task = asyncio.create_task(self._to_end(run, kind, work, loss), name=f"collab-ai {run.id}")
         self._running[run.id] = _Running(task, run.principal.user_id)
+        watching = asyncio.create_task(self._watch(run.id, run.claim(kind), task, loss))
         try:
             # Not awaited itself: whoever waits for it is told of its end, and not cancelled.
             await asyncio.wait({task})
         finally:
+            watching.cancel()
             del self._running[run.id]
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=LET_GO)
         if task.cancelled():
-            raise cancelled()
+            raise loss.error or cancelled()
         return task.result()
+
+    async def _watch(
+        self, operation_id: OperationId, claim: Claim, task: asyncio.Task[Any], loss: _Loss
+    ) -> None:
+        """End an operation as soon as whoever began it may not go on.
+
+        What has been recorded by then is whole, and stays.
+        """
+
+        def end(tx: Tx) -> tuple[CollabError | None, bool]:
+            try:
+                self._permits.require(tx, claim)
+            except CollabError as error:
+                return error, store.give_up(tx, operation_id, error.reason)
+            return None, False
+
+        while True:
+            await self._permits.until_lost(claim)
+            try:
+                error, ended = await self._database.write(end)
+            except CollabError:
+                await asyncio.sleep(RETRY)
+                continue
+            if error is None:
+                continue  # it was given back at this moment
+            if ended:
+                loss.error = error
+                task.cancel()
+            return
 
     async def cancel(self, principal: Principal, operation: Operation, *, action: str) -> bool:
         """End an operation, here or on another server; False where it had ended already.
@@ -196,14 +242,14 @@ class Runner:
             )
 
     async def _to_end(
-        self, run: Run, kind: Kind, work: Coroutine[Any, Any, dict[str, Any]]
+        self, run: Run, kind: Kind, work: Coroutine[Any, Any, dict[str, Any]], loss: _Loss
     ) -> dict[str, Any]:
         """Let the work be paid for by whom it is for, and note in the audit how it ended."""
         outcome = State.DONE.value
         with paid_by(Payer(run.principal.user_id, run.session.id)) as payer:
             run._audit.kind, run._audit.payer = kind, payer
             try:
-                return await self._watched(run, work)
+                return await self._watched(run, work, loss)
             except (asyncio.CancelledError, OperationCancelled):
                 outcome = State.CANCELLED.value
                 raise
@@ -217,11 +263,15 @@ class Runner:
                 if outcome != State.DONE.value or not run._audit.given:
                     await self._write(lambda tx: _note_end_unless(tx, run, kind, outcome, payer))
 
-    async def _watched(self, run: Run, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    async def _watched(
+        self, run: Run, work: Coroutine[Any, Any, dict[str, Any]], loss: _Loss
+    ) -> dict[str, Any]:
         try:
             async with asyncio.timeout(store.MOST_SECONDS):
                 return await work
         except (asyncio.CancelledError, OperationCancelled):
+            if loss.error is not None:
+                raise loss.error from None  # it is noted already
             await self._ended(run.id, State.CANCELLED, OperationCancelled.reason)
             raise
         except TimeoutError:

@@ -257,6 +257,27 @@ def cancel(tx: Tx, operation_id: OperationId) -> bool:
         False where it had ended already.
     """
     cancelled = finish(tx, operation_id, State.CANCELLED, reason="operation_cancelled")
+    _end_leases(tx, operation_id)
+    if cancelled:
+        tx.notify(TOPIC, operation_id)
+    return cancelled
+
+
+def give_up(tx: Tx, operation_id: OperationId, reason: str) -> bool:
+    """Let an operation fail and end its leases, so that it can't write any more.
+
+    Whoever runs it is not told.
+
+    Returns:
+        False where it had ended already.
+    """
+    failed = finish(tx, operation_id, State.FAILED, reason=reason)
+    if failed:
+        _end_leases(tx, operation_id)
+    return failed
+
+
+def _end_leases(tx: Tx, operation_id: OperationId) -> None:
     gone = tx.execute(
         delete(locks)
         .where(locks.c.operation_id == operation_id)
@@ -264,9 +285,6 @@ def cancel(tx: Tx, operation_id: OperationId) -> bool:
     ).all()
     for row in gone:
         tx.notify(LOCK_TOPIC, f"{row.document_id}:{row.id}")
-    if cancelled:
-        tx.notify(TOPIC, operation_id)
-    return cancelled
 
 
 def find(tx: Tx, operation_id: str) -> Operation | None:

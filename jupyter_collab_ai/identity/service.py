@@ -62,6 +62,7 @@ T = TypeVar("T")
 _WRONG = "The username or the password is wrong."
 _ELSEWHERE = "Accounts of this server come from its own sign-in service; sign in there."
 _REVOKED = "This login has ended; sign in again."
+_EXPIRED = "This login has expired; sign in again."
 _DEACTIVATED = "Your account on this server is deactivated; ask an admin."
 _JUST_USED = (
     "This refresh token was used a moment ago, as by another tab; the login goes on with the "
@@ -151,7 +152,7 @@ class Identity:
             raise TokenRevoked(_REVOKED)
         now = utcnow()
         if login.expires_at <= now:
-            raise TokenExpired("This login has expired; sign in again.")
+            raise TokenExpired(_EXPIRED)
         if now - login.last_used_at > store.USE and login.id not in self._noting:
             self._spawn(self._note_use(login.id))
         return _principal(user, credential, login.id)
@@ -248,6 +249,29 @@ class Identity:
             return True
         login = await self._login(principal.login_id)
         return login is not None and login.revoked_at is None and login.expires_at > utcnow()
+
+    def as_of(self, tx: Tx, principal: Principal, *, keep: bool = False) -> Principal:
+        """Return a principal as its account is in a transaction.
+
+        Args:
+            tx: The transaction.
+            principal: As it was when it was authenticated.
+            keep: Whether account and login stay so until the transaction, which writes, ends.
+
+        Raises:
+            TokenExpired, TokenRevoked: The login has ended, or the account is deactivated.
+        """
+        # In the order in which they are changed together.
+        user = store.find_user(tx, principal.user_id, keep=keep)
+        if user is None or not user.is_active:
+            raise TokenRevoked(_DEACTIVATED)
+        if principal.login_id is not None:
+            login = store.find_login(tx, principal.login_id, keep=keep)
+            if login is None or login.revoked_at is not None:
+                raise TokenRevoked(_REVOKED)
+            if login.expires_at <= utcnow():
+                raise TokenExpired(_EXPIRED)
+        return _principal(user, principal.credential, principal.login_id)
 
     def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
         """Call ``ended`` once, as soon as the principal's login or account ends or expires.
@@ -515,7 +539,7 @@ class Identity:
         if outcome is store.Rotation.UNKNOWN:
             raise NotAuthenticated("This is not a refresh token; sign in again.")
         if outcome is store.Rotation.EXPIRED:
-            raise TokenExpired("This login has expired; sign in again.")
+            raise TokenExpired(_EXPIRED)
         if outcome is store.Rotation.JUST_USED:
             raise TokenRevoked(_JUST_USED)
         if outcome is not store.Rotation.DONE or login is None or user is None:

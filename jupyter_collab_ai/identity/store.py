@@ -120,9 +120,10 @@ class Rotation(Enum):
 # ---------------------------------------------------------------- accounts
 
 
-def find_user(tx: Tx, user_id: str) -> User | None:
-    """Return the account of this id."""
-    row = tx.execute(select(users).where(users.c.id == user_id)).one_or_none()
+def find_user(tx: Tx, user_id: str, *, keep: bool = False) -> User | None:
+    """Return the account of this id; with ``keep`` it stays as it is until ``tx`` ends."""
+    found = select(users).where(users.c.id == user_id)
+    row = tx.execute(found.with_for_update(read=True) if keep else found).one_or_none()
     return None if row is None else _user(row)
 
 
@@ -270,11 +271,12 @@ def page_of_users(
 # ---------------------------------------------------------------- logins
 
 
-def find_login(tx: Tx, login_id: str) -> Login | None:
-    """Return the login of this id."""
+def find_login(tx: Tx, login_id: str, *, keep: bool = False) -> Login | None:
+    """Return the login of this id; with ``keep`` it stays as it is until ``tx`` ends."""
     if not storable(login_id):
         return None
-    row = tx.execute(select(logins).where(logins.c.id == login_id)).one_or_none()
+    found = select(logins).where(logins.c.id == login_id)
+    row = tx.execute(found.with_for_update(read=True) if keep else found).one_or_none()
     return None if row is None else _login(row)
 
 

@@ -89,7 +89,31 @@ class Standings:
         Raises:
             NotFound: There is none, or ``principal`` may not know of it.
         """
-        return await self._database.read(lambda tx: self._in(tx, principal, session_id))
+        return await self._database.read(lambda tx: self.look_in(tx, principal, session_id))
+
+    def look_in(
+        self, tx: Tx, principal: Principal, session_id: str, *, keep: bool = False
+    ) -> tuple[store.Session, Standing]:
+        """Do what :meth:`standing_in` does, in a transaction.
+
+        With ``keep`` a role stays as it is until the transaction, which writes, ends.
+
+        Raises:
+            NotFound: There is no such session, or ``principal`` may not know of it.
+        """
+        session = store.find(tx, session_id)
+        if session is None:
+            raise NotFound(_NO_SESSION)
+        role = store.role_of(tx, session.id, principal.user_id, keep=keep)
+        standing = Standing(role, session.id, principal.is_admin, self._policy)
+        if not standing.may(Capability.SEE):
+            raise NotFound(_NO_SESSION)
+        return session, standing
+
+    def look_at(self, tx: Tx, principal: Principal, path: str, *, keep: bool = False) -> Standing:
+        """Do what :meth:`standing` does, in a transaction; ``keep`` as of :meth:`look_in`."""
+        path = self._moved(path)
+        return self._standing(principal, path, _at(tx, path, principal.user_id, keep=keep))
 
     async def require_in(
         self, principal: Principal, session_id: str, capability: Capability
@@ -124,7 +148,7 @@ class Standings:
         await self.require_in(principal, session_id, capability)
 
         def write(tx: Tx) -> T:
-            session, standing = self._in(tx, principal, session_id)
+            session, standing = self.look_in(tx, principal, session_id)
             standing.require(capability)
             return change(tx, session)
 
@@ -184,16 +208,6 @@ class Standings:
 
         return stop
 
-    def _in(self, tx: Tx, principal: Principal, session_id: str) -> tuple[store.Session, Standing]:
-        session = store.find(tx, session_id)
-        if session is None:
-            raise NotFound(_NO_SESSION)
-        role = store.role_of(tx, session.id, principal.user_id)
-        standing = Standing(role, session.id, principal.is_admin, self._policy)
-        if not standing.may(Capability.SEE):
-            raise NotFound(_NO_SESSION)
-        return session, standing
-
     @contextlib.contextmanager
     def _following(self, old: str, new: str) -> Iterator[None]:
         """Let whoever has a file of ``old`` open be what they are at ``new``, while it moves.
@@ -210,7 +224,8 @@ class Standings:
             self._forget()
 
     def _moved(self, path: str) -> str:
-        for old, new in self._moving.items():
+        # (Also asked by threads of the database.)
+        for old, new in tuple(self._moving.items()):
             if is_within(path, old):
                 return new + path[len(old) :]
         return path
@@ -225,8 +240,10 @@ def _all_at(tx: Tx, path: str) -> tuple[SessionId | None, dict[UserId, Role]]:
     return (None, {}) if session is None else (session.id, store.roles_of(tx, session.id))
 
 
-def _at(tx: Tx, path: str, user_id: UserId) -> tuple[SessionId | None, Role | None]:
+def _at(
+    tx: Tx, path: str, user_id: UserId, *, keep: bool = False
+) -> tuple[SessionId | None, Role | None]:
     session = store.covering(tx, path)
     if session is None:
         return None, None
-    return session.id, store.role_of(tx, session.id, user_id)
+    return session.id, store.role_of(tx, session.id, user_id, keep=keep)

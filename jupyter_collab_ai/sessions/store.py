@@ -325,13 +325,15 @@ def sessions_of(user_id: UserId) -> Select[tuple[str]]:
     return select(members.c.session_id).where(members.c.user_id == user_id)
 
 
-def role_of(tx: Tx, session_id: SessionId, user_id: UserId) -> Role | None:
-    """Return the role of a user, or None for who is no member."""
-    value = tx.execute(
-        select(members.c.role).where(
-            members.c.session_id == session_id, members.c.user_id == user_id
-        )
-    ).scalar_one_or_none()
+def role_of(tx: Tx, session_id: SessionId, user_id: UserId, *, keep: bool = False) -> Role | None:
+    """Return the role of a user, or None for who is no member.
+
+    With ``keep`` a role stays as it is until ``tx`` ends.
+    """
+    found = select(members.c.role).where(
+        members.c.session_id == session_id, members.c.user_id == user_id
+    )
+    value = tx.execute(found.with_for_update(read=True) if keep else found).scalar_one_or_none()
     return None if value is None else Role(value)
 
 

@@ -4,6 +4,8 @@ that does as it is told."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,12 @@ from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.ai.placing import Mode, Target
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, Keeping
 from jupyter_collab_ai.clock import utcnow
-from jupyter_collab_ai.errors import NotFound
+from jupyter_collab_ai.errors import NotFound, TokenRevoked
 from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.locks.leases import Leases
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms.shared import SharedDocuments
-from jupyter_collab_ai.sessions.roles import Role, Standing
+from jupyter_collab_ai.sessions.roles import Capability, Role, Standing
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.sessions.store import Session
 from jupyter_collab_ai.storage.database import Database
@@ -49,16 +51,72 @@ class OneSession(Sessions):
         self._contents = Plain()  # type: ignore[assignment]
         self.session = Session(SESSION, "s", path, type_, utcnow(), utcnow())
         self.roles: dict[str, Role] = {"ada": Role.OWNER, "ben": Role.EDITOR, "cleo": Role.VIEWER}
+        self._watchers: list[Callable[[SessionId | None, UserId | None], None]] = []
 
     async def standing_in(
         self, principal: Principal, session_id: SessionId | str
     ) -> tuple[Session, Standing]:
-        if session_id != SESSION or principal.username not in self.roles:
-            raise NotFound("There is no such session, or it is not shared with you.")
-        return self.session, Standing(self.roles[principal.username], SESSION)
+        return self.look_in(None, principal, session_id)
 
-    async def standing(self, principal: Principal, path: str) -> Standing:
-        return Standing(self.roles.get(principal.username), SESSION)
+    def look_in(
+        self, tx: Any, principal: Principal, session_id: SessionId | str, *, keep: bool = False
+    ) -> tuple[Session, Standing]:
+        standing = self.look_at(tx, principal, "")
+        if session_id != SESSION or not standing.may(Capability.SEE):
+            raise NotFound("There is no such session, or it is not shared with you.")
+        return self.session, standing
+
+    def look_at(self, tx: Any, principal: Principal, path: str, *, keep: bool = False) -> Standing:
+        return Standing(self.roles.get(principal.username), SESSION, principal.is_admin)
+
+    def watch(
+        self, changed: Callable[[SessionId | None, UserId | None], None]
+    ) -> Callable[[], None]:
+        self._watchers.append(changed)
+        return lambda: self._watchers.remove(changed)
+
+    def put(self, name: str, role: Role | None, *, told: bool = True) -> None:
+        """Give somebody another role, or none; ``told`` is whether it is heard of."""
+        if role is None:
+            del self.roles[name]
+        else:
+            self.roles[name] = role
+        for changed in tuple(self._watchers) if told else ():
+            changed(SESSION, person(name).user_id)
+
+
+class Logins:
+    """What operations ask of ``identity``: who is signed in, and who is an admin."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self.admins: set[str] = set()
+        self._watchers: list[tuple[Principal, Callable[[], None]]] = []
+
+    def as_of(self, tx: Any, principal: Principal, *, keep: bool) -> Principal:
+        if principal.username in self.gone:
+            raise TokenRevoked("This login has ended; sign in again.")
+        return replaced(principal, is_admin=principal.username in self.admins)
+
+    def watch(self, principal: Principal, ended: Callable[[], None]) -> Callable[[], None]:
+        entry = (principal, ended)
+        self._watchers.append(entry)
+        return lambda: self._watchers.remove(entry)
+
+    def sign_out(self, name: str, *, told: bool = True) -> None:
+        """End somebody's login."""
+        self.gone.add(name)
+        self._tell(name, told)
+
+    def demote(self, name: str, *, told: bool = True) -> None:
+        """Let somebody be no admin any more."""
+        self.admins.discard(name)
+        self._tell(name, told)
+
+    def _tell(self, name: str, told: bool) -> None:
+        for principal, ended in tuple(self._watchers) if told else ():
+            if principal.username == name:
+                ended()
 
 
 class Disk:
@@ -90,6 +148,7 @@ class AiHouse(House):
         super().__init__(database, root)
         self.fake = fake
         self.sessions = OneSession(path, type_)
+        self.logins = Logins()
         self.documents = SharedDocuments(self.rooms)
         self.leases = Leases(database)
         self.board = LockBoard(database, self.leases, lambda: self.documents, self.events)
@@ -100,6 +159,7 @@ class AiHouse(House):
             database,
             self.documents,
             self.sessions,
+            self.logins,
             self.leases,
             self.board,
             Analyzers(),
@@ -140,7 +200,7 @@ class AiHouse(House):
         """Run the generator."""
         heard = more.pop("heard", None)
         return await self.operations.generate(
-            person(name),
+            replaced(person(name), is_admin=name in self.logins.admins),
             GenerateRequest(SESSION, instructions, **more),
             (lambda *event: heard.append(event)) if heard is not None else (lambda *_: None),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from examples.story.model import ModelServer
-from tests.blackbox.client import Answer, Api, Person
+from tests.blackbox.client import PASSWORD, Answer, Api, Person
 from tests.blackbox.conftest import Opener
 
 CODE = "def made():\n    return True\n"
@@ -39,9 +40,12 @@ class Waiting:
         """Start one, and return it with its lock."""
         self._model.asked.clear()
         before = {lock["id"] for lock in locks_of(person, session)}
+        headers = more.pop("headers", {})
         body = {"session_id": session["id"], "instructions": "Write made().", **more}
         task = asyncio.create_task(
-            asyncio.to_thread(person, "POST", "ai/code-generator", body=body, timeout=60)
+            asyncio.to_thread(
+                person, "POST", "ai/code-generator", body=body, headers=headers, timeout=60
+            )
         )
         self._tasks.append(task)
         asked = asyncio.create_task(self._model.asked.wait())
@@ -254,22 +258,90 @@ async def test_others_may_not_break_it(
     assert [item["id"] for item in locks_of(ada, shared)] == [lock["id"]]
 
 
-async def test_who_loses_the_role_loses_the_result(
+def signed_out(api: Api, ada: Person, ben: Person, shared: dict[str, Any]) -> None:
+    ben("POST", "logout").ok(204)
+
+
+def deactivated(api: Api, ada: Person, ben: Person, shared: dict[str, Any]) -> None:
+    api.admin()("PATCH", f"users/{ben.username}", body={"is_active": False}).ok()
+
+
+def new_password(api: Api, ada: Person, ben: Person, shared: dict[str, Any]) -> None:
+    body = {"current_password": PASSWORD, "new_password": PASSWORD + " anew"}
+    api.login(ben.username)("PUT", "me/password", body=body).ok(204)
+
+
+def demoted(api: Api, ada: Person, ben: Person, shared: dict[str, Any]) -> None:
+    ada.set_role(shared, ben, "viewer").ok()
+
+
+def removed(api: Api, ada: Person, ben: Person, shared: dict[str, Any]) -> None:
+    ada("DELETE", f"sessions/{shared['id']}/members/{ben.username}").ok(204)
+
+
+LOSSES = [
+    (signed_out, 401, "token_revoked"),
+    (deactivated, 401, "token_revoked"),
+    (new_password, 401, "token_revoked"),
+    (demoted, 403, "role_required"),
+    (removed, 404, "not_found"),
+]
+
+
+@pytest.mark.parametrize("lose, status, reason", LOSSES)
+async def test_who_loses_the_right_loses_lock_and_result_at_once(
     waiting: Waiting,
-    model: ModelServer,
     open_live: Opener,
+    api: Api,
     ada: Person,
     ben: Person,
     shared: dict[str, Any],
+    lose: Any,
+    status: int,
+    reason: str,
 ) -> None:
     hers = await open_live(ada, shared)
-    task, _ = await waiting(ben, shared)
-    assert ada.set_role(shared, ben, "viewer").status == 200
-    model.gate.set()
-    answer = await task
-    assert answer.status in (403, 409), answer
+    task, lock = await waiting(ben, shared)
+    await asyncio.to_thread(lose, api, ada, ben, shared)
+    # The model has not answered yet.
+    answer = await asyncio.wait_for(task, 5)
+    answer.refused(status, reason)
+    seen = ada("GET", f"ai/operations/{lock['operation']}").ok()
+    assert (seen["state"], seen["reason"]) == ("failed", reason)
     fence = await open_live(ada, shared)
     await fence.insert(0, "# fence\n")
     await hers.sees("# fence")
     assert "made" not in hers.text
     assert locks_of(ada, shared) == []
+
+
+@pytest.mark.parametrize("lose, status, reason", [LOSSES[0], LOSSES[3], LOSSES[4]])
+async def test_a_stream_ends_with_what_the_plain_answer_would_say(
+    waiting: Waiting,
+    api: Api,
+    ada: Person,
+    ben: Person,
+    shared: dict[str, Any],
+    lose: Any,
+    status: int,
+    reason: str,
+) -> None:
+    task, _ = await waiting(ben, shared, headers={"Accept": "text/event-stream"})
+    await asyncio.to_thread(lose, api, ada, ben, shared)
+    answer = await asyncio.wait_for(task, 5)
+    last = answer.body.decode().strip().split("\n\n")[-1]
+    assert last.startswith("event: error\ndata: ")
+    assert json.loads(last.partition("data: ")[2])["reason"] == reason
+
+
+async def test_an_admin_who_is_none_any_more_writes_nothing(
+    waiting: Waiting, open_live: Opener, api: Api, ada: Person, shared: dict[str, Any]
+) -> None:
+    chief = api.register("chief")
+    api.admin()("PATCH", f"users/{chief.username}", body={"is_admin": True}).ok()
+    hers = await open_live(ada, shared)
+    task, _ = await waiting(chief, shared)
+    api.admin()("PATCH", f"users/{chief.username}", body={"is_admin": False}).ok()
+    (await asyncio.wait_for(task, 5)).refused(404, "not_found")
+    assert locks_of(ada, shared) == []
+    assert hers.text == TEXT

@@ -276,6 +276,68 @@ async def test_nobody_ends_the_login_of_somebody_else(identity):
     assert await identity.is_live(adas)
 
 
+async def test_a_principal_in_a_transaction(identity, database):
+    user = await register(identity)
+    principal = await who(identity, await login(identity))
+
+    async def now():
+        return await database.write(lambda tx: identity.as_of(tx, principal, keep=True))
+
+    assert await now() == principal
+    by = By(None, HOME)
+    await identity.change_user("ada", is_admin=True, is_active=None, by=by)
+    await identity.change_me(principal, {"display_name": "Ada L."})
+    seen = await now()
+    assert (seen.is_admin, seen.display_name, seen.login_id) == (True, "Ada L.", principal.login_id)
+    await identity.logout(principal, address=HOME)
+    with pytest.raises(TokenRevoked):
+        await now()
+    principal = await who(identity, await login(identity))
+    await database.write(lambda tx: tx.execute(update(logins).values(expires_at=utcnow())))
+    with pytest.raises(TokenExpired):
+        await now()
+    principal = await identity.authenticate_external(
+        store.External("elsewhere", "zoe"), "Zoe", Credential.COOKIE, address=HOME
+    )
+    assert await now() == principal
+    await identity.change_user(principal.username, is_admin=None, is_active=False, by=by)
+    with pytest.raises(TokenRevoked):
+        await now()
+    await database.write(lambda tx: store.delete_user(tx, principal.user_id))
+    with pytest.raises(TokenRevoked):
+        await now()
+    assert user.id != principal.user_id
+
+
+@pytest.mark.parametrize("what", ["sign out", "deactivate", "demote"])
+async def test_what_is_asked_in_a_transaction_holds_until_its_end(identity, database, what):
+    await register(identity)
+    principal = await who(identity, await login(identity))
+    by = By(None, HOME)
+    order = []
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def record(tx):
+        identity.as_of(tx, principal, keep=True)
+        loop.call_soon_threadsafe(asked.set)
+        time.sleep(0.2)  # for the other one to come in between
+        order.append("recorded")
+
+    async def lose():
+        await asked.wait()
+        if what == "sign out":
+            await identity.logout(principal, address=HOME)
+        elif what == "deactivate":
+            await identity.change_user("ada", is_admin=None, is_active=False, by=by)
+        else:
+            await identity.change_user("ada", is_admin=False, is_active=None, by=by)
+        order.append("lost")
+
+    await asyncio.gather(database.write(record), lose())
+    assert order == ["recorded", "lost"]
+
+
 async def test_a_login_that_has_expired(identity, database):
     await register(identity)
     answer = await login(identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -52,6 +53,59 @@ async def test_in_a_session_at_home_the_membership_decides(house, ada, ben):
     assert (await house.sessions.standing(ada, session["path"])).role is None
     await house.sessions.delete(ben, session["id"])
     assert (await house.sessions.standing(ada, session["path"])).role is Role.OWNER
+
+
+async def test_a_standing_in_a_transaction(house, ada, ben, cleo, admin):
+    session = await house.share(ada)
+    await house.add(session, ben, Role.VIEWER)
+
+    async def roles(person):
+        def write(tx):
+            at = house.sessions.look_at(tx, person, session["path"], keep=True)
+            _, within = house.sessions.look_in(tx, person, session["id"], keep=True)
+            assert at == within
+            return at
+
+        return await house.database.write(write)
+
+    assert (await roles(ada)).role is Role.OWNER
+    assert (await roles(ben)).role is Role.VIEWER
+    assert (await roles(admin)).as_admin
+    with pytest.raises(NotFound):
+        await roles(cleo)
+    home = await house.database.write(
+        lambda tx: house.sessions.look_at(tx, cleo, "users/cleo/x.py", keep=True)
+    )
+    assert (home.role, home.session_id) == (Role.OWNER, None)
+
+
+@pytest.mark.parametrize("what", ["demote", "remove", "end the session"])
+async def test_a_standing_in_a_transaction_holds_until_its_end(house, ada, ben, what):
+    session = await house.share(ada)
+    await house.add(session, ben, Role.EDITOR)
+    order = []
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def record(tx):
+        standing = house.sessions.look_at(tx, ben, session["path"], keep=True)
+        assert standing.may(Capability.WRITE)
+        loop.call_soon_threadsafe(asked.set)
+        time.sleep(0.2)  # for the other one to come in between
+        order.append("recorded")
+
+    async def lose():
+        await asked.wait()
+        if what == "demote":
+            await house.members.set_role(ada, session["id"], "ben", Role.VIEWER)
+        elif what == "remove":
+            await house.members.remove(ada, session["id"], "ben")
+        else:
+            await house.sessions.delete(ada, session["id"])
+        order.append("lost")
+
+    await asyncio.gather(house.database.write(record), lose())
+    assert order == ["recorded", "lost"]
 
 
 async def test_what_is_known_is_forgotten_when_it_changes(house, ada, ben):
