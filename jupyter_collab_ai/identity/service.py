@@ -78,6 +78,8 @@ _UNGUESSABLE = 32
 _KNOWN = 10_000
 #: Their accounts are made one after the other.
 _ADMISSION = "admission"
+#: Seconds after which the database is asked again where it could not be reached.
+_PATIENCE = 1.0
 #: Seconds that the event loop may be told to wait in one go.
 _LONGEST_TIMER = 24 * 3600.0
 
@@ -124,7 +126,9 @@ class Identity:
         self._users: ChangeCache[str, store.User] = ChangeCache(database.changes, store.USER)
         self._logins: ChangeCache[str, store.Login] = ChangeCache(database.changes, store.LOGIN)
         self._watches: dict[str, set[_Watch]] = defaultdict(set)
+        self._followers: dict[UserId, set[_Follower]] = defaultdict(set)
         database.changes.subscribe(store.USER, self._changed)
+        database.changes.subscribe(store.USER, self._user_changed)
         database.changes.subscribe(store.LOGIN, self._changed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._noting: set[LoginId] = set()
@@ -293,6 +297,28 @@ class Identity:
                 self._watches[key].discard(watch)
                 if not self._watches[key]:
                     del self._watches[key]
+
+        return stop
+
+    def follow(
+        self, principal: Principal, changed: Callable[[str, str], None]
+    ) -> Callable[[], None]:
+        """Call ``changed`` with a new display name and color of the principal's account.
+
+        It is called with what they are by then, as soon as they differ from what ``principal``
+        says or from what was told last. Returns how to stop.
+        """
+        follower = _Follower(principal, changed)
+        followers = self._followers[principal.user_id]
+        followers.add(follower)
+        # What changed between the authentication and here was not heard yet.
+        self._spawn(self._tell_looks(follower))
+
+        def stop() -> None:
+            follower.stop()
+            followers.discard(follower)
+            if not followers and self._followers.get(principal.user_id) is followers:
+                del self._followers[principal.user_id]
 
         return stop
 
@@ -854,6 +880,26 @@ class Identity:
         for watch in watches:
             self._spawn(self._check(watch))
 
+    def _user_changed(self, key: str | None) -> None:
+        for user_id, followers in tuple(self._followers.items()):
+            if key in (None, user_id):
+                for follower in tuple(followers):
+                    self._spawn(self._tell_looks(follower))
+
+    async def _tell_looks(self, follower: _Follower) -> None:
+        follower.asked += 1
+        turn = follower.asked
+        # Of several answers the one counts that was asked for last.
+        while turn == follower.asked and not follower.stopped:
+            try:
+                user = await self._user(follower.user_id)
+            except CollabError:
+                await asyncio.sleep(_PATIENCE)
+                continue
+            if user is not None and turn == follower.asked:
+                follower.tell(user.display_name, user.color)
+            return
+
     async def _check(self, watch: _Watch) -> None:
         principal = watch.principal
         try:
@@ -863,7 +909,7 @@ class Identity:
             login = None if principal.login_id is None else await self._login(principal.login_id)
         except CollabError:
             # Unknown is not allowed; it is looked at again until it is known.
-            watch.look_again_in(1.0, lambda: self._spawn(self._check(watch)))
+            watch.look_again_in(_PATIENCE, lambda: self._spawn(self._check(watch)))
             return
         if login is not None:
             watch.look_again_in(
@@ -905,6 +951,28 @@ class _Watch:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(seconds, _LONGEST_TIMER), look)
+
+
+class _Follower:
+    """Somebody who wants to know how a principal's account is shown."""
+
+    def __init__(self, principal: Principal, changed: Callable[[str, str], None]) -> None:
+        self.user_id = principal.user_id
+        #: How often it was asked for them.
+        self.asked = 0
+        self.stopped = False
+        self._known = (principal.display_name, principal.color)
+        self._changed = changed
+
+    def tell(self, display_name: str, color: str) -> None:
+        """Tell them, if they are news."""
+        if not self.stopped and self._known != (display_name, color):
+            self._known = (display_name, color)
+            self._changed(display_name, color)
+
+    def stop(self) -> None:
+        """Tell nothing any more."""
+        self.stopped = True
 
 
 def same_token(given: str, token: str) -> bool:

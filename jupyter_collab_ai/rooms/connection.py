@@ -84,6 +84,7 @@ class Connection:
         self.ended = False
         self.on_end: Callable[[], None] | None = None
         self.on_right: Callable[[], None] | None = None
+        self.on_looks: Callable[[], None] | None = None
         #: Step 1 frames that were sent to it, and step 2 frames that came back.
         self._asked = 0
         self._answered = 0
@@ -100,6 +101,12 @@ class Connection:
         self.standing = replace(self.standing, may_edit=right.may_write)
         if self.on_right is not None:
             self.on_right()
+
+    def set_looks(self, display_name: str, color: str) -> None:
+        """Show others by another name and color who it is."""
+        self.principal = replace(self.principal, display_name=display_name, color=color)
+        if self.on_looks is not None:
+            self.on_looks()
 
     def describe_right(self) -> dict[str, Any]:
         """Return what it may do, for a raw frame to its page."""

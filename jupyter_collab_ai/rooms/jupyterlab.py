@@ -209,6 +209,7 @@ class RoomSocket(Socket):
         self._cleanup.callback(
             self.logins.watch(principal, lambda: connection.end(Ending.SIGNED_OUT))
         )
+        self._cleanup.callback(self.logins.follow(principal, connection.set_looks))
         return connection
 
     def handle(self, message: protocol.Message) -> Awaitable[None] | None:

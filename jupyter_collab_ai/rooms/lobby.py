@@ -29,6 +29,7 @@ class Lobby:
         """Let somebody in."""
         self._connections.add(connection)
         connection.on_end = lambda: self.leave(connection)
+        connection.on_looks = lambda: self._gathering.changed(connection)
         self._gathering.welcome(connection)
 
     def leave(self, connection: Connection) -> None:

@@ -80,6 +80,14 @@ class Logins(Protocol):
         """Call ``ended`` on the event loop once the principal's login or account ends."""
         ...
 
+    def follow(self, principal: Principal, changed: Callable[[str, str], None]) -> Stop:
+        """Call ``changed`` on the event loop with a new display name and color of the account.
+
+        It is called with what they are by then, as soon as they differ from what ``principal``
+        says or from what was told last.
+        """
+        ...
+
 
 class People(Protocol):
     """The accounts behind the ids."""

@@ -79,8 +79,8 @@ class Gathering:
             connection.send(Frame(protocol.awareness(outcome.echo)))
         self._tell(connection, outcome.others)
 
-    def rights_changed(self, connection: Connection) -> None:
-        """Show somebody as their role has them now."""
+    def changed(self, connection: Connection) -> None:
+        """Show somebody as their role, their name and their color are now."""
         self._tell(connection, self._presence.change(_seat(connection), _now()))
 
     def leave(self, connection: Connection) -> None:

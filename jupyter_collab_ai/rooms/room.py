@@ -181,6 +181,7 @@ class LiveRoom:
         """Let a connection in: it is told the epoch, asked for what it has, shown who is here."""
         self.connections.add(connection)
         connection.on_end = lambda: self.leave(connection)
+        connection.on_looks = lambda: self.presence.changed(connection)
         hello = {"type": "hello", "epoch": self.epoch, **connection.describe_right()}
         connection.send(Frame(protocol.raw(hello)))
         connection.ask_in_passing(Frame(protocol.sync_step1(self.doc.get_state())))
@@ -943,7 +944,7 @@ class LiveRoom:
         else:
             role = {"type": "role", **connection.describe_right()}
             connection.send(Frame(protocol.raw(role)))
-            self.presence.rights_changed(connection)
+            self.presence.changed(connection)
 
     # ------------------------------------------------------------ the document
 

@@ -155,6 +155,7 @@ class Socket(WebSocketHandler, JupyterHandler):
         self._cleanup.callback(
             self.logins.watch(principal, lambda: connection.end(Ending.SIGNED_OUT))
         )
+        self._cleanup.callback(self.logins.follow(principal, connection.set_looks))
         connection.set_right(await self.rights.right(principal, path))
         if not connection.right.may_read:
             raise NotFound("There is no such document, or it is not shared with you.")

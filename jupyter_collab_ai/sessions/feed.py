@@ -1,4 +1,7 @@
-"""What is told to the pages of a session when its members change, here or on another server."""
+"""What the pages of a session are told of its members, their accounts and its name.
+
+From whichever server it was changed.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from jupyter_collab_ai.ids import SessionId, UserId
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
 from jupyter_collab_ai.sessions.ports import Logins
+from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.sessions.standings import Standings
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.tables import users
@@ -23,13 +27,17 @@ from jupyter_collab_ai.web.events import EventHub, Subscription
 log = logging.getLogger(__name__)
 
 _Reader = tuple[Principal, SessionId, Subscription]
+#: A member whose membership has changed, or (True) only what their account looks like. None is
+#: whoever stands for a session that itself has changed.
+_News = tuple[SessionId, UserId | None, bool]
 
 
 class Feed:
-    """Publishes changes of members, and ends the streams of who may no longer follow.
+    """Publishes changes of members and sessions, and ends the streams of who may not follow.
 
     What is published of a member is what holds when it is published, and it is published in
-    order: the last event of a member is true.
+    order: the last event of a member is true. What a session is called stands in the event of a
+    member, too: where that alone has changed, in one of its owner.
     """
 
     def __init__(
@@ -40,13 +48,14 @@ class Feed:
         self._hub = hub
         self._logins = logins
         self._readers: set[_Reader] = set()
-        #: Members whose change is to be told, in order and once each.
-        self._changed: dict[tuple[SessionId, UserId], None] = {}
+        #: What is to be told, in order and once each.
+        self._changed: dict[_News, None] = {}
         self._publishing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._stops = [
             database.changes.subscribe(store.MEMBER, self._member_changed),
             database.changes.subscribe(store.SESSION, self._session_changed),
+            database.changes.subscribe(store.USER, self._user_changed),
         ]
 
     async def close(self) -> None:
@@ -79,16 +88,38 @@ class Feed:
             self._end(None)
             return
         session_id, user_id = store.parse_member(key)
-        if not any(followed == session_id for _, followed, _ in self._readers):
-            return
-        self._changed[session_id, user_id] = None
-        if not self._publishing:
-            self._publishing = True
-            self._spawn(self._publish_all())
+        self._tell(session_id, user_id)
         self._recheck_all(session_id, user_id)
 
     def _session_changed(self, key: str | None) -> None:
+        if key is not None:
+            self._tell(SessionId(key), None)
         self._recheck_all(None if key is None else SessionId(key), None)
+
+    def _user_changed(self, key: str | None) -> None:
+        # (Where something may have been missed, the members have ended all streams.)
+        if key is not None and self._readers:
+            self._spawn(self._tell_of_account(UserId(key)))
+
+    async def _tell_of_account(self, user_id: UserId) -> None:
+        try:
+            found = await self._database.read(lambda tx: store.sessions_of(tx, user_id))
+        except Exception as error:
+            log.warning("A change of an account could not be told (%s).", type(error).__name__)
+            self._end(None)
+            return
+        for session_id in found:
+            self._tell(session_id, user_id, account=True)
+
+    def _tell(
+        self, session_id: SessionId, user_id: UserId | None, *, account: bool = False
+    ) -> None:
+        if not any(followed == session_id for _, followed, _ in self._readers):
+            return
+        self._changed[session_id, user_id, account] = None
+        if not self._publishing:
+            self._publishing = True
+            self._spawn(self._publish_all())
 
     def _recheck_all(self, session_id: SessionId | None, user_id: UserId | None) -> None:
         for entry in tuple(self._readers):
@@ -110,32 +141,41 @@ class Feed:
     async def _publish_all(self) -> None:
         try:
             while self._changed:
-                session_id, user_id = next(iter(self._changed))
-                del self._changed[session_id, user_id]
-                await self._publish(session_id, user_id)
+                news = next(iter(self._changed))
+                del self._changed[news]
+                await self._publish(*news)
         finally:
             self._publishing = False
 
-    async def _publish(self, session_id: SessionId, user_id: UserId) -> None:
-        def read(tx: Tx) -> tuple[dict[str, Any] | None, str | None]:
-            row = tx.execute(select(users).where(users.c.id == user_id)).one_or_none()
-            role = store.role_of(tx, session_id, user_id)
-            return (
-                None if row is None else store.user_json(row),
-                None if role is None else role.value,
-            )
+    async def _publish(self, session_id: SessionId, user_id: UserId | None, account: bool) -> None:
+        def read(tx: Tx) -> tuple[store.Session | None, dict[str, Any] | None, Role | None]:
+            session = store.find(tx, session_id)
+            member = user_id or (None if session is None else store.first_owner(tx, session.id))
+            row = tx.execute(select(users).where(users.c.id == member)).one_or_none()
+            if row is None:
+                return session, None, None
+            return session, store.user_json(row), store.role_of(tx, session_id, UserId(row.id))
 
         try:
-            user, role = await self._database.read(read)
+            session, user, role = await self._database.read(read)
         except Exception as error:
             log.warning("A change of members could not be told (%s).", type(error).__name__)
             self._end(session_id)
             return
-        if user is None:
+        membership = user_id is not None and not account
+        if user is None or (role is None and not membership):
             return
-        named = {"username": user["username"], "role": role}
-        self._hub.publish(session_id, "member", {**named, "user": user})
-        if role is not None:
+        named = {"username": user["username"], "role": None if role is None else role.value}
+        told: dict[str, Any] = {**named, "user": user}
+        if session is not None:
+            told["session"] = {
+                "id": session.id,
+                "name": session.name,
+                "path": session.path,
+                "type": session.type,
+            }
+        self._hub.publish(session_id, "member", told)
+        if membership and role is not None:
             self._hub.publish(session_id, "role", named)
 
     def _end(self, session_id: SessionId | None) -> None:

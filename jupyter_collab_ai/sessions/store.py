@@ -22,6 +22,8 @@ from jupyter_collab_ai.storage.tables import invitations, members, sessions, use
 #: Change topics; the keys are the session's id, and ``session:user``.
 SESSION = "session"
 MEMBER = "member"
+#: The topic of accounts, of which ``identity`` tells.
+USER = "user"
 #: All changes of one kind in one lock, so that checks over several rows hold.
 LOCK = "sessions"
 #: How long it can still be told of an invitation that it is over, and why.
@@ -337,6 +339,16 @@ def role_of(tx: Tx, session_id: SessionId, user_id: UserId, *, keep: bool = Fals
     return None if value is None else Role(value)
 
 
+def sessions_of(tx: Tx, user_id: UserId) -> list[SessionId]:
+    """Return the sessions of which a user is a member."""
+    return [
+        SessionId(found)
+        for found in tx.execute(
+            select(members.c.session_id).where(members.c.user_id == user_id)
+        ).scalars()
+    ]
+
+
 def roles_of(tx: Tx, session_id: SessionId) -> dict[UserId, Role]:
     """Return the role of each member; a session has a bounded number of them."""
     rows = tx.execute(
@@ -354,6 +366,17 @@ def members_of(tx: Tx, session_id: SessionId) -> list[Member]:
         .order_by(members.c.joined_at, users.c.username)
     )
     return [Member(user_json(row), UserId(row.id), Role(row.role), row.joined_at) for row in rows]
+
+
+def first_owner(tx: Tx, session_id: SessionId) -> UserId | None:
+    """Return which of the owners of a session joined first."""
+    found = tx.execute(
+        select(members.c.user_id)
+        .where(members.c.session_id == session_id, members.c.role == Role.OWNER.value)
+        .order_by(members.c.joined_at, members.c.user_id)
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if found is None else UserId(found)
 
 
 def has_other_owner(tx: Tx, session_id: SessionId, user_id: UserId) -> bool:

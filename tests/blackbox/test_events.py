@@ -99,6 +99,17 @@ def test_members_and_roles_are_told(
     stream.waits_for("role", "editor")
 
 
+def test_other_names_are_told(stream: Stream, ada: Person, shared: dict[str, Any]) -> None:
+    ada("PATCH", "me", body={"display_name": "Ada Lovelace", "color": "#abcdef"}).ok()
+    told = stream.waits_for("member", "Ada Lovelace")
+    assert told["user"]["color"] == "#abcdef"
+    ada("PUT", f"sessions/{shared['id']}", body={"name": "Lecture 2"}).ok()
+    told = stream.waits_for("member", "Lecture 2")
+    assert told["session"]["id"] == shared["id"]
+    assert told["username"] == ada.username
+    assert told["role"] == "owner"
+
+
 async def test_who_is_there_is_told(
     stream: Stream, open_live: Opener, ada: Person, shared: dict[str, Any]
 ) -> None:

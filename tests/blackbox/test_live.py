@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import Callable
@@ -353,6 +354,26 @@ async def test_nobody_speaks_for_another(
     await late.until(lambda: late.shown().get(ada.username, {}).get("cursors") == [2], "Ada")
     assert "mallory" not in late.shown()
     assert hers.awareness.get_local_state() is not None
+
+
+async def test_another_name_is_seen_at_once(
+    open_live: Opener, ada: Person, ben: Person, shared: dict[str, Any]
+) -> None:
+    hers = await open_live(ada, ada.labs_socket_of(shared["path"]))
+    his = await open_live(ben, shared)
+    hers.show({"user": {"name": "Mallory"}, "cursors": [1]})
+    await his.until(lambda: ada.username in his.shown(), "Ada")
+    new = {"display_name": "Ada Lovelace", "color": "#abcdef"}
+    await asyncio.to_thread(ada, "PATCH", "me", body=new)
+
+    def shown() -> tuple[str, str]:
+        user = his.shown()[ada.username]["user"]
+        return user["name"], user["color"]
+
+    await his.until(lambda: shown() == ("Ada Lovelace", "#abcdef"), "her new name")
+    hers.show({"user": {"name": "Mallory"}, "cursors": [2]})
+    await his.until(lambda: his.shown()[ada.username]["cursors"] == [2], "her cursor")
+    assert shown() == ("Ada Lovelace", "#abcdef")
 
 
 async def test_who_leaves_is_seen_to_leave(

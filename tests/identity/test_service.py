@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import (
+    DatabaseUnavailable,
     InvalidCredentials,
     InvalidRequest,
     InvitationUsed,
@@ -350,6 +351,53 @@ async def test_a_login_that_has_expired(identity, database):
     await database.write(expire)
     with pytest.raises(TokenExpired):
         await who(identity, answer)
+
+
+async def test_whoever_follows_hears_of_another_name(identity, database):
+    await register(identity)
+    await register(identity, "ben")
+    principal = await who(identity, await login(identity))
+    told, stopped = [], []
+    stop = identity.follow(principal, lambda *looks: told.append(looks))
+    identity.follow(principal, lambda *looks: stopped.append(looks))()
+    bens = await who(identity, await login(identity, "ben"))
+    await identity.change_me(bens, {"display_name": "Ben"})
+    await identity.change_me(principal, {"email": "ada@example.org"})
+    for number in range(5):
+        await identity.change_me(principal, {"display_name": f"Ada {number}"})
+    await identity.change_me(principal, {"display_name": "Ada L.", "color": "#abcdef"})
+    await until(lambda: told and told[-1] == ("Ada L.", "#abcdef"))
+    assert all(name.startswith("Ada ") for name, _ in told)
+    stop()
+    assert identity._followers == {}
+    # What was changed before it began is told, too.
+    late = []
+    stop = identity.follow(principal, lambda *looks: late.append(looks))
+    await until(lambda: late)
+    assert late == [("Ada L.", "#abcdef")]
+    stop()
+    assert stopped == []
+
+
+async def test_a_name_is_told_once_the_database_answers(identity, database, monkeypatch):
+    await register(identity)
+    principal = await who(identity, await login(identity))
+    told = []
+    stop = identity.follow(principal, lambda *looks: told.append(looks))
+    await until(lambda: not identity._tasks)
+    monkeypatch.setattr("jupyter_collab_ai.identity.service._PATIENCE", 0.01)
+    user, failures = identity._user, iter(range(3))
+
+    async def fail(user_id):
+        if next(failures, None) is not None:
+            raise DatabaseUnavailable("It can't be reached.")
+        return await user(user_id)
+
+    monkeypatch.setattr(identity, "_user", fail)
+    await identity.change_me(principal, {"display_name": "Ada L."})
+    await until(lambda: told)
+    assert [name for name, _ in told] == ["Ada L."]
+    stop()
 
 
 async def test_whoever_watches_hears_of_the_end(identity):

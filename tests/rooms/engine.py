@@ -42,6 +42,7 @@ class People:
         self.rights: dict[str, Right] = {}
         self._watchers: list[Callable[[SessionId | None, UserId | None], None]] = []
         self._logins: list[tuple[Principal, Callable[[], None]]] = []
+        self._followers: list[tuple[Principal, Callable[[str, str], None]]] = []
 
     async def right(self, principal: Principal, path: str) -> Right:
         return self.rights.get(principal.username, NOBODY)
@@ -62,6 +63,16 @@ class People:
             return lambda: self._watchers.remove(args[0])
         self._logins.append(args)
         return lambda: self._logins.remove(args)
+
+    def follow(self, principal: Principal, changed: Callable[[str, str], None]) -> Stop:
+        entry = (principal, changed)
+        self._followers.append(entry)
+        return lambda: self._followers.remove(entry)
+
+    def rename(self, name: str, display_name: str, color: str) -> None:
+        for principal, changed in tuple(self._followers):
+            if principal.username == name:
+                changed(display_name, color)
 
     def set(self, name: str, right: Right) -> None:
         self.rights[name] = right

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from jupyter_collab_ai.rooms.upstream import check
 from jupyter_collab_ai.rooms.ystore import LogYStore
 from jupyter_collab_ai.storage.database import Database
 from tests.rooms.engine import EDITOR, NOBODY, VIEWER, until
-from tests.rooms.net import NamedUsers, Server
+from tests.rooms.net import NamedUsers, NetClient, Server
 
 
 @pytest.fixture
@@ -359,6 +359,42 @@ async def test_the_lobby_shows_who_is_online_and_nothing_else(server: Server, ro
     assert all(frame[0] == 1 for frame in eve.frames)
     server.people.sign_out("eve")
     await until(lambda: eve.closed)
+
+
+async def test_another_name_is_shown_at_once(server: Server, root: Path) -> None:
+    room = await _room(server)
+    ways: list[Callable[[str], Awaitable[NetClient]]] = [
+        lambda name: server.ws(name, "a.py"),
+        lambda name: server.lab(name, room),
+        lambda name: server.lab(name, "JupyterLab:globalAwareness", sync=False),
+    ]
+    for number, way in enumerate(ways):
+        ada, eve = await way("ada"), await way("eve")
+
+        def shown(client: NetClient = eve) -> list[dict[str, Any]]:
+            return [
+                json.loads(entry.json)["user"]
+                for payload in client.awareness
+                for entry in parse_awareness(payload)
+                if entry.json != "null"
+            ]
+
+        await until(lambda: len(server.people._followers) == 2)
+        server.people.rename("ada", "Ada", "#123456")
+        ada.send(protocol.awareness(encode_awareness([(70 + number, 1, {"user": {}})])))
+        await until(lambda: shown() and shown()[-1]["name"] == "Ada")
+        server.people.rename("ada", "Ada Lovelace", "#abcdef")
+        await until(lambda: shown()[-1]["name"] == "Ada Lovelace")
+        assert shown()[-1]["color"] == "#abcdef"
+        assert shown()[-1]["initials"] == "AL"
+        # Also by what she says next.
+        ada.send(protocol.awareness(encode_awareness([(70 + number, 2, {"user": {}, "x": 1})])))
+        seen = len(shown())
+        await until(lambda seen=seen: len(shown()) > seen)
+        assert {"Ada Lovelace"} == {one["name"] for one in shown()[seen:]}
+        await ada.close()
+        await eve.close()
+        await until(lambda: not server.people._followers)
 
 
 async def test_the_lobby_holds_nobody_who_has_gone(server: Server, root: Path) -> None:

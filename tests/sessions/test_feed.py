@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from sqlalchemy import update
+
 from jupyter_collab_ai.errors import DatabaseUnavailable
+from jupyter_collab_ai.identity.store import USER
 from jupyter_collab_ai.sessions.feed import Feed
 from jupyter_collab_ai.sessions.roles import Role
 from jupyter_collab_ai.sessions.standings import Standings
 from jupyter_collab_ai.storage.database import Database
+from jupyter_collab_ai.storage.tables import users
 from jupyter_collab_ai.web.events import EventHub
 from tests.sessions.conftest import Logins, until
 
@@ -19,6 +23,7 @@ class Reader:
 
     def __init__(self, feed, principal, session):
         self.events = []
+        self.data = []
         self.ended = False
         self._ready = asyncio.Event()
         self.task = asyncio.create_task(self._read(feed, principal, session["id"]))
@@ -28,6 +33,7 @@ class Reader:
             self._ready.set()
             while (event := await reader.get()) is not None:
                 self.events.append((event.type, event.data["username"], event.data["role"]))
+                self.data.append(event.data)
         self.ended = True
 
     async def __aenter__(self):
@@ -72,6 +78,46 @@ async def test_the_last_event_is_true_however_fast_roles_change(house, ada, ben)
         await until(lambda: ("role", "ben", "owner") in reader.events)
         assert reader.events[-1] == ("role", "ben", "owner")
         assert len(reader.events) <= 82
+
+
+async def test_another_name_of_a_member_is_told(house, ada, ben, cleo):
+    session = await house.share(ada)
+    other = await house.share(ada, "other")
+    await house.add(session, ben, Role.VIEWER)
+
+    async def rename(person, **values):
+        def write(tx):
+            tx.execute(update(users).where(users.c.id == person.user_id).values(**values))
+            tx.notify(USER, person.user_id)
+
+        await house.database.write(write)
+
+    async with Reader(house.feed, ada, session) as reader, Reader(house.feed, ada, other) as two:
+        await rename(cleo, display_name="Nobody here")
+        await rename(ben, display_name="Benedict", color="#abcdef")
+        await until(lambda: reader.data)
+        await rename(ada, display_name="Ada L.")
+        await until(lambda: len(reader.data) == 2 and len(two.data) == 1)
+        # Nobody's role has changed.
+        assert reader.events == [("member", "ben", "viewer"), ("member", "ada", "owner")]
+        assert reader.data[0]["user"]["display_name"] == "Benedict"
+        assert reader.data[0]["user"]["color"] == "#abcdef"
+        assert "email" not in reader.data[0]["user"]
+        assert two.events == [("member", "ada", "owner")]
+
+
+async def test_another_name_of_the_session_is_told(house, ada, ben):
+    session = await house.share(ada)
+    await house.add(session, ben, Role.OWNER)
+    async with Reader(house.feed, ben, session) as reader:
+        await house.sessions.update(ada, session["id"], name="Lecture")
+        await until(lambda: reader.data)
+        assert reader.events == [("member", "ada", "owner")]
+        told = {key: session[key] for key in ("id", "name", "path", "type")}
+        assert reader.data[0]["session"] == {**told, "name": "Lecture"}
+        await house.sessions.update(ada, session["id"], path="users/ada/moved.py")
+        await until(lambda: len(reader.data) > 1)
+        assert reader.data[-1]["session"]["path"] == "users/ada/moved.py"
 
 
 async def test_who_may_no_longer_follow_is_let_go_and_others_are_not(house, ada, ben, admin):
