@@ -194,10 +194,20 @@ class Sessions(Standings):
         return await self.describe(principal, session)
 
     async def make_home(self, username: str) -> None:
-        """Make the folder that is a user's own, if it does not exist."""
+        """Make the folder that is a user's own, if it does not exist.
+
+        What an admin shared there before there was such a user is the user's, too.
+        """
         path = home_of(username)
         if await self._contents.kind(path) is None:
             await self._contents.create(path, await self._contents.prepare("directory", None))
+
+        def write(tx: Tx) -> None:
+            for session in store.at_or_below(tx, path):
+                _seat_home_owner(tx, None, session, session.path)
+
+        if await self._database.read(lambda tx: store.not_owned_below(tx, path, username)):
+            await self._database.write(write, lock=store.LOCK)
 
     async def home_holds_files(self, username: str) -> bool:
         """Return whether there is anything in the folder that is a user's own."""

@@ -134,6 +134,19 @@ def at_or_below(tx: Tx, path: str) -> list[Session]:
     return [_session(row) for row in rows]
 
 
+def not_owned_below(tx: Tx, path: str, username: str) -> bool:
+    """Return whether there is a session at ``path`` or in it that a user is no owner of."""
+    owned = (
+        select(members.c.session_id)
+        .join(users, users.c.id == members.c.user_id)
+        .where(users.c.username == username, members.c.role == Role.OWNER.value)
+    )
+    found = select(sessions.c.id).where(
+        or_(sessions.c.path == path, _below(path)), sessions.c.id.not_in(owned)
+    )
+    return tx.execute(found.limit(1)).one_or_none() is not None
+
+
 def in_the_way(tx: Tx, old: str, new: str) -> str | None:
     """Return a path that no session can have, where what is at ``old`` is moved to ``new``."""
     moved = at_or_below(tx, old)

@@ -139,3 +139,15 @@ async def test_what_comes_into_somebodys_own_folder_is_theirs(house, ada, ben, a
     assert (await house.roles(moved))["root"] == "owner"
     await house.sessions.renamed("users/ada/two.py", "users/root/two.py")
     assert (await house.roles(followed))["root"] == "owner"
+
+
+async def test_what_was_shared_in_a_folder_before_its_owner_came_is_theirs(house, ada, admin):
+    early = await house.share(admin, "task", path="users/zoe/task.py")
+    other = await house.share(admin, "other", path="users/zoe2/task.py")
+    zoe = await house.person("zoe")
+    assert await house.roles(early) == {"root": "owner", "zoe": "owner"}
+    assert await house.roles(other) == {"root": "owner"}
+    assert (await house.sessions.standing(zoe, early["path"])).role is Role.OWNER
+    # Once is enough.
+    await house.sessions.make_home("zoe")
+    assert [each[1] for each in await house.audit(early)].count("member_added") == 1
