@@ -29,7 +29,7 @@ from jupyter_collab_ai.errors import StaleDocument
 from jupyter_collab_ai.ids import DocumentId, FindingId, OperationId, SessionId, UserId
 from jupyter_collab_ai.locks.leases import TOPIC as LOCK_TOPIC
 from jupyter_collab_ai.principal import Principal
-from jupyter_collab_ai.sessions.store import sessions_of
+from jupyter_collab_ai.sessions.store import asking_for_sessions_of
 from jupyter_collab_ai.storage.database import Tx
 from jupyter_collab_ai.storage.tables import findings, locks, operations
 
@@ -322,7 +322,7 @@ def page(
     """
     statement = select(operations)
     if member is not None:
-        statement = statement.where(operations.c.session_id.in_(sessions_of(member)))
+        statement = statement.where(operations.c.session_id.in_(asking_for_sessions_of(member)))
     if user_id is not None:
         statement = statement.where(operations.c.user_id == user_id)
     if session_id is not None:

@@ -335,8 +335,8 @@ def summaries(tx: Tx, ids: Sequence[SessionId], user_id: UserId) -> list[Summary
 # ---------------------------------------------------------------- members
 
 
-def sessions_of(user_id: UserId) -> Select[tuple[str]]:
-    """Return the question for the ids of the sessions that a user is a member of."""
+def asking_for_sessions_of(user_id: UserId) -> Select[tuple[str]]:
+    """Return the question for the ids of the sessions of which a user is a member."""
     return select(members.c.session_id).where(members.c.user_id == user_id)
 
 
@@ -354,12 +354,7 @@ def role_of(tx: Tx, session_id: SessionId, user_id: UserId, *, keep: bool = Fals
 
 def sessions_of(tx: Tx, user_id: UserId) -> list[SessionId]:
     """Return the sessions of which a user is a member."""
-    return [
-        SessionId(found)
-        for found in tx.execute(
-            select(members.c.session_id).where(members.c.user_id == user_id)
-        ).scalars()
-    ]
+    return [SessionId(found) for found in tx.execute(asking_for_sessions_of(user_id)).scalars()]
 
 
 def roles_of(tx: Tx, session_id: SessionId) -> dict[UserId, Role]:
