@@ -38,6 +38,7 @@ from jupyter_collab_ai.identity.starter import ensure_starter, system_name
 from jupyter_collab_ai.identity.tokens import Tokens
 from jupyter_collab_ai.interpreter import favour_the_loop
 from jupyter_collab_ai.locks.leases import Leases
+from jupyter_collab_ai.opening import name_of, open_for
 from jupyter_collab_ai.plugs import Accounts, OperationLocks, SessionRights
 from jupyter_collab_ai.rooms import history_handlers, upstream
 from jupyter_collab_ai.rooms import sockets as room_sockets
@@ -63,7 +64,6 @@ from jupyter_collab_ai.sessions.paths import canonical
 from jupyter_collab_ai.sessions.roles import Policy, Role
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.settings import Settings, read_settings
-from jupyter_collab_ai.storage.database import Database
 from jupyter_collab_ai.storage.retention import AuditRetention
 from jupyter_collab_ai.web import health, openapi
 from jupyter_collab_ai.web.events import EventHub
@@ -209,6 +209,13 @@ class CollabAI(ExtensionApp):
         config=True,
         help="Days for which the audit log keeps who did what; 0 keeps it for ever.",
     )
+    root_name = Unicode(
+        "",
+        config=True,
+        help="""What tells the files of this server from those of others that might use the same
+        database: the real path of the server's root folder by default. Where the same files are
+        at another path, as in another container or since they were moved, give the old one.""",
+    )
     max_sessions = Int(
         DEFAULT_BOUNDS.sessions,
         min=1,
@@ -251,8 +258,7 @@ class CollabAI(ExtensionApp):
         server = self.serverapp
         assert server is not None
         settings = read_settings()
-        self._database = database = Database(settings.database_url)
-        database.migrate()
+        self._database = database = open_for(settings, self.root_name or name_of(server.root_dir))
         starter = database.write_now(lambda tx: ensure_starter(tx, starter_name(system_name())))
 
         self._hub = hub = EventHub()

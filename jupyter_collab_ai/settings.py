@@ -17,7 +17,8 @@ DATA_FOLDER = "collab-ai"
 class Settings:
     """The environment, read once at start. Secrets stay out of its repr."""
 
-    database_url: str = field(repr=False)
+    #: None for an embedded database, one for each root.
+    database_url: str | None = field(repr=False)
     data_dir: Path
     secret_key: str | None = field(default=None, repr=False)
     #: Those that were the secret key before, the newest first.
@@ -43,9 +44,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
     data_dir = Path(get("COLLAB_AI_DATA_DIR") or Path(jupyter_data_dir()) / DATA_FOLDER)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    url = get("COLLAB_AI_DATABASE_URL") or f"sqlite:///{(data_dir / 'collab.db').as_posix()}"
     return Settings(
-        database_url=url,
+        database_url=get("COLLAB_AI_DATABASE_URL"),
         data_dir=data_dir,
         secret_key=get("COLLAB_AI_SECRET_KEY"),
         old_secret_keys=tuple((get("COLLAB_AI_OLD_SECRET_KEYS") or "").split()),

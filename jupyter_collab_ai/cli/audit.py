@@ -31,7 +31,7 @@ def add_to(subjects: Commands) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    with Desk() as desk:
+    with Desk(options.root) as desk:
         rows = desk.activity(
             limit=options.limit,
             actor=None if options.user is None else options.user.casefold(),

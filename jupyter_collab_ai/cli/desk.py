@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,8 @@ from jupyter_collab_ai.identity.starter import (
     system_name,
 )
 from jupyter_collab_ai.identity.store import User
-from jupyter_collab_ai.settings import Settings, read_settings
+from jupyter_collab_ai.opening import open_known
+from jupyter_collab_ai.settings import read_settings
 from jupyter_collab_ai.storage import audit
 from jupyter_collab_ai.storage.audit import TERMINAL, By, Operator
 from jupyter_collab_ai.storage.database import Database, Tx
@@ -35,20 +37,23 @@ PAGE = 500
 class Desk:
     """Where an admin at a terminal gets done what admins may do."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        """Open the database that servers with these settings use, by default the environment's.
+    def __init__(self, root: str | None = None) -> None:
+        """Open the database that servers with the environment's settings use.
+
+        Args:
+            root: The folder in which the server is started; needed where there are several.
 
         Raises:
+            InvalidRequest: There are several, or none of this folder.
             InvalidDatabaseUrl, SchemaTooNew: It can't be used.
             DatabaseUnavailable: It can't be reached.
         """
-        self.settings = settings = settings or read_settings()
+        self.settings = settings = read_settings()
         self.by = By(Operator(system_name()), TERMINAL)
-        self._database = Database(settings.database_url)
+        self._database = open_known(settings, root, _tell)
         self._hasher = Hasher()
         self._runner = asyncio.Runner()
         try:
-            self._database.migrate()
             names = starter_names(self._database, settings.data_dir)
             self._admin = Administration(self._database, self._hasher, starters=names)
         except BaseException:
@@ -121,6 +126,10 @@ class Desk:
         self._hasher.close()
         self._runner.run(self._database.close())
         self._runner.close()
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
 
 
 def starter_names(database: Database, data_dir: Path) -> frozenset[str]:

@@ -52,8 +52,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _rotate(options: argparse.Namespace) -> None:
-    del options
-    with Desk() as desk:
+    with Desk(options.root) as desk:
         ring = keys.rotate(_file(desk.settings), keep=KEEP)
         kid = ring.keys[0].kid
         desk.note("keys_rotated", kid)

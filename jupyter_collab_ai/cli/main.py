@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
         "same COLLAB_AI_… variables.",
     )
     parser.add_argument("--version", action="version", version=version("jupyter-collab-ai"))
+    parser.add_argument(
+        "--root",
+        metavar="FOLDER",
+        help="the folder in which the server is started; needed where servers were started in "
+        "several, and each has an embedded database",
+    )
     subjects = parser.add_subparsers(title="subjects", required=True, metavar="SUBJECT")
     for subject in (users, keys, audit):
         subject.add_to(subjects)

@@ -72,7 +72,7 @@ def add_to(subjects: Commands) -> None:
 
 
 def _create(options: argparse.Namespace) -> None:
-    with Desk() as desk:
+    with Desk(options.root) as desk:
         # Nobody should think up a password for an account that can't be.
         desk.do(lambda admin: admin.require_free(options.username, reuse=options.reuse_name))
         password = take_password(from_stdin=options.password_stdin)
@@ -91,7 +91,7 @@ def _create(options: argparse.Namespace) -> None:
 
 
 def _set_password(options: argparse.Namespace) -> None:
-    with Desk() as desk:
+    with Desk(options.root) as desk:
         desk.user(options.username)
         password = take_password(from_stdin=options.password_stdin)
         user = desk.do(lambda admin: admin.set_password(options.username, password, by=desk.by))
@@ -99,7 +99,7 @@ def _set_password(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    with Desk() as desk:
+    with Desk(options.root) as desk:
         users = list(desk.users())
         place = desk.place
     if options.json:
@@ -113,7 +113,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _change(options: argparse.Namespace) -> None:
-    with Desk() as desk:
+    with Desk(options.root) as desk:
         desk.user(options.username)
         user = desk.do(
             lambda admin: admin.change(

@@ -153,9 +153,10 @@ class Database:
 
     async def close(self) -> None:
         """Finish what is under way and let go of every connection."""
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
+        await asyncio.get_running_loop().run_in_executor(None, self.close_now)
 
-    def _close(self) -> None:
+    def close_now(self) -> None:
+        """Do what :meth:`close` does in the calling thread, before the event loop runs."""
         if self._listener is not None:
             self._listener.stop()
             self._listener = None

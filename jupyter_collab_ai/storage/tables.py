@@ -38,6 +38,18 @@ metadata = MetaData(
 
 _ROLES = "role IN ('owner', 'editor', 'viewer')"
 
+# ---------------------------------------------------------------- where all of it is
+
+#: To which folder all paths in here are relative: one row, from the first start on.
+root = Table(
+    "root",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    #: The folder's real path, or what the administrator calls it.
+    Column("name", Text, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+)
+
 # ---------------------------------------------------------------- identity
 
 users = Table(
