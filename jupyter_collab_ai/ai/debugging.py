@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jupyter_collab_ai.ai import store
+from jupyter_collab_ai.ai.analyzers.service import Analyzers
 from jupyter_collab_ai.ai.debugger import Debugger, Emit, Focus
+from jupyter_collab_ai.ai.edits import Conflict, apply_edits
 from jupyter_collab_ai.ai.findings import Edit
 from jupyter_collab_ai.ai.following import (
     anchors_of,
@@ -21,7 +23,7 @@ from jupyter_collab_ai.ai.guard import Guard
 from jupyter_collab_ai.ai.locations import Location, NoSuchPlace
 from jupyter_collab_ai.ai.looking import invalid, snapshot_of
 from jupyter_collab_ai.ai.permits import Permits
-from jupyter_collab_ai.ai.placing import Moved
+from jupyter_collab_ai.ai.placing import Moved, scope_of_lease
 from jupyter_collab_ai.ai.ports import Editor, Events, LiveDocument, LiveDocuments, View
 from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
@@ -29,7 +31,7 @@ from jupyter_collab_ai.ai.store import KeptFinding, Kind, State
 from jupyter_collab_ai.errors import NotFound, StaleDocument
 from jupyter_collab_ai.ids import SessionId
 from jupyter_collab_ai.locks.leases import Held, LeaseLost, Wanted
-from jupyter_collab_ai.locks.scopes import Scope
+from jupyter_collab_ai.locks.scopes import Scope, covers
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions.roles import Capability
 from jupyter_collab_ai.sessions.service import Sessions
@@ -60,6 +62,7 @@ class Debugging:
         runner: Runner,
         guard: Guard,
         debugger: Debugger,
+        analyzers: Analyzers,
         events: Events,
     ) -> None:
         self._database = database
@@ -69,6 +72,7 @@ class Debugging:
         self._runner = runner
         self._guard = guard
         self._debugger = debugger
+        self._analyzers = analyzers
         self._events = events
 
     async def debug(
@@ -189,8 +193,11 @@ class Debugging:
             scope = scope_now(view)
             return scope, anchors_of(view, scope)
 
-        def write(editor: Editor) -> list[Edit]:
+        def write(editor: Editor, held: Held) -> list[Edit]:
             places = fix_places(editor, kept)
+            leased = scope_of_lease(editor, held.lease)
+            if leased is None or not covers(leased, scope_of(places)):
+                raise Moved  # its text has come back elsewhere since
             edits = as_edits(editor, places)
             for cell_id, span, text in sorted(places, key=from_behind, reverse=True):
                 editor.replace(cell_id, span.start, span.end, text)
@@ -210,6 +217,7 @@ class Debugging:
                 detail={"finding": finding.id},
             )
 
+        await self._require_whole(document, kept)
         scope, anchors = await document.look(look)
         wanted = Wanted(
             document.document_id,
@@ -222,9 +230,32 @@ class Debugging:
         )
         async with self._guard.hold(wanted, document, scope_now) as held:
             _, edits = await document.edit(
-                write, user_id=principal.user_id, fence=lambda tx: record(tx, held)
+                lambda editor: write(editor, held),
+                user_id=principal.user_id,
+                fence=lambda tx: record(tx, held),
             )
         return edits
+
+    async def _require_whole(
+        self, document: LiveDocument, kept: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Look at the document with a fix once more, which was tried on an older one.
+
+        Raises:
+            Moved: It parses, and would not with the fix.
+        """
+
+        def look(view: View) -> tuple[DocumentSnapshot, DocumentSnapshot]:
+            now = DocumentSnapshot.of_view(view)
+            return now, apply_edits(now, as_edits(view, fix_places(view, kept)))
+
+        try:
+            now, then = await document.look(look)
+        except Conflict:
+            raise Moved from None
+        parses = self._analyzers.parses
+        if await parses(then) is False and await parses(now) is not False:
+            raise Moved
 
 
 def _gone() -> StaleDocument:

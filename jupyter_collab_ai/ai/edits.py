@@ -71,12 +71,6 @@ def find_all(text: str, quote: str) -> list[Span]:
     return found
 
 
-def find_unique(text: str, quote: str) -> Span | None:
-    """Return where ``quote`` occurs if it does so exactly once."""
-    places = find_all(text, quote)
-    return places[0] if len(places) == 1 else None
-
-
 def find_quote(parts: Sequence[Part], quote: str, *, line: int | None) -> tuple[Part, Span] | None:
     """Return where a model's quote is meant to be, or None where it does not occur.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jupyter_collab_ai.ai.edits import find_unique
+from jupyter_collab_ai.ai.around import Around
 from jupyter_collab_ai.ai.findings import Edit, Finding, Fix
 from jupyter_collab_ai.ai.locations import Lines, Location, Span
 from jupyter_collab_ai.ai.placing import Moved
@@ -151,9 +151,8 @@ def _kept_place(
         "start": base64.b64encode(start).decode(),
         "end": base64.b64encode(end).decode(),
         "expected": _digest(text) if long else text,
-        # The whole lines around it, by which its place is found again.
-        "lines": "" if long else part.source[first:last],
-        "within": span.start - first,
+        # By which its place is found again.
+        "around": None if long else Around.of(part.source, span).as_json(),
         **({"long": True} if long else {}),
     }
 
@@ -229,25 +228,24 @@ class _Places:
         Raises:
             Moved: Its text is gone, or is another one now.
         """
-        cell_id, expected, lines = kept["cell_id"], kept["expected"], kept["lines"]
+        cell_id, expected = kept["cell_id"], kept["expected"]
         source = self._sources.get(cell_id)
         if source is None:
             raise Moved
+        around = Around.from_json(kept.get("around"))
         start, end = self._located[id(kept)]
         if start is not None and end is not None and start[1] <= end[1]:
             span = Span(start[1], end[1])
-            first = span.start - kept["within"]
-            same_lines = first >= 0 and source[first : first + len(lines)] == lines
             text = span.of(source)
             same = (_digest(text) if kept.get("long") else text) == expected
             # Where nothing is replaced, only the lines around can tell that it is the place.
-            if same and (expected or same_lines):
+            known = expected if around is None else expected or around.is_on(source, span)
+            if same and known and not (around and around.is_cut(source, span)):
                 return cell_id, span
-        found = find_unique(source, lines) if lines.strip() else None
+        found = None if around is None else around.find(source, expected)
         if found is None:
             raise Moved
-        at = found.start + kept["within"]
-        return cell_id, Span(at, at + len(expected))
+        return cell_id, found
 
 
 def from_behind(replacement: Replacement) -> tuple[str, int]:

@@ -28,8 +28,11 @@ from jupyter_collab_ai.ai.placing import (
     Place,
     SnapshotView,
     Target,
+    again,
+    changed,
     default_target,
     find_place,
+    found_again,
     freeze,
     scope_now,
     work_out,
@@ -51,7 +54,7 @@ from jupyter_collab_ai.errors import (
 )
 from jupyter_collab_ai.ids import OperationId, SessionId, UserId
 from jupyter_collab_ai.locks.leases import Held, LeaseLost, Wanted
-from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
+from jupyter_collab_ai.locks.scopes import Scope
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions.paths import canonical, join
 from jupyter_collab_ai.sessions.roles import Capability
@@ -430,7 +433,8 @@ class Generating:
         path: str,
         chosen: Chosen,
     ) -> tuple[int, Region, Result]:
-        place = Place.from_json(operation.inside["place"])
+        before = Place.from_json(operation.inside["place"])
+        place = await document.look(lambda view: found_again(view, before))
         language, code = str(operation.inside["language"]), str(kept["code"])
         result: Result = {**kept, "applied": True, "reason": None}
 
@@ -446,6 +450,8 @@ class Generating:
             store.change_result(tx, operation, result, inside)
             note(tx, principal, "operation_applied", **_about(operation, path))
 
+        if place is not before:
+            await self._require_whole(document, place, code, language, chosen)
         wanted = Wanted(
             document.document_id,
             operation.session_id,
@@ -464,6 +470,24 @@ class Generating:
                 write, user_id=principal.user_id, fence=lambda tx: record(tx, held)
             )
         return seq, region, result
+
+    async def _require_whole(
+        self, document: LiveDocument, place: Place, code: str, language: str, chosen: Chosen
+    ) -> None:
+        """Look once more at code whose place had to be found again.
+
+        Raises:
+            Moved: The document parses, and would not with it.
+        """
+
+        def look(view: View) -> tuple[DocumentSnapshot, DocumentSnapshot]:
+            snapshot = DocumentSnapshot.of_view(view)
+            return snapshot, changed(snapshot, work_out(view, place, code, language, chosen))
+
+        now, then = await document.look(look)
+        parses = self._analyzers.parses
+        if await parses(then) is False and await parses(now) is not False:
+            raise Moved
 
     async def undo(self, principal: Principal, operation: Operation, path: str) -> Result:
         """Take an applied result back as one step, and leave what people wrote since.
@@ -558,16 +582,7 @@ def _again(view: View, before: Prepared) -> Prepared:
         Moved: It is gone.
     """
     snapshot = take_snapshot(view)
-    place = before.place
-    if place.scope is ScopeKind.DOCUMENT:
-        place = find_place(view, snapshot, Target(place.mode))
-    else:
-        if place.cell_id not in snapshot.cell_ids:
-            raise Moved
-        scope = scope_now(view, place)
-        source = snapshot.part(place.cell_id).source
-        end = len(source) if scope.kind is ScopeKind.CELL else scope.end
-        place = replace(place, expected=source[scope.start : end])
+    place = again(view, snapshot, before.place)
     return Prepared(snapshot, place, freeze(view, place, snapshot))
 
 

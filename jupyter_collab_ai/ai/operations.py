@@ -71,6 +71,7 @@ class Operations:
             self._runner,
             guard,
             Debugger(analyzers, model),
+            analyzers,
             events,
         )
         self._generating = Generating(

@@ -14,7 +14,8 @@ from enum import Enum
 from typing import Any
 from uuid import uuid4
 
-from jupyter_collab_ai.ai.edits import find_unique, minimal
+from jupyter_collab_ai.ai.around import Around
+from jupyter_collab_ai.ai.edits import minimal
 from jupyter_collab_ai.ai.findings import Edit
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Lines, Location, NoSuchPlace, Position, Span
@@ -82,6 +83,8 @@ class Place:
     new_cell_id: str | None = None
     #: All cells that the model was shown, where the whole notebook is replaced.
     cells: tuple[tuple[str, str, str], ...] = ()
+    #: What stood around a range or cell; None for others, and where an older version kept it.
+    around: Around | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -94,6 +97,7 @@ class Place:
             "expected": self.expected,
             "new_cell_id": self.new_cell_id,
             "cells": [list(cell) for cell in self.cells],
+            "around": None if self.around is None else self.around.as_json(),
         }
 
     @classmethod
@@ -108,6 +112,7 @@ class Place:
             data["expected"],
             data["new_cell_id"],
             tuple((one, two, three) for one, two, three in data["cells"]),
+            Around.from_json(data.get("around")),
         )
 
 
@@ -181,7 +186,8 @@ def _range(
         start = view.anchor(cell_id, span.start, after=True)
         end = view.anchor(cell_id, span.end, after=False)
     scope = ScopeKind.CELL if whole_cell else ScopeKind.RANGE
-    return Place(mode, scope, cell_id, start, end, span.of(source))
+    around = Around.of(source, span)
+    return Place(mode, scope, cell_id, start, end, span.of(source), around=around)
 
 
 def _new_cell(view: View, snapshot: DocumentSnapshot, location: Location | None) -> Place:
@@ -221,6 +227,72 @@ def scope_now(view: View, place: Place) -> Scope:
     if place.scope is ScopeKind.CELL and place.cell_id is not None:
         return Scope.cell(place.cell_id)
     return Scope.range(place.cell_id, min(start, end), max(start, end))
+
+
+def again(view: View, snapshot: DocumentSnapshot, place: Place) -> Place:
+    """Return a place with what stands there by now, for code that is still to be made.
+
+    Args:
+        view: The text as it is now.
+        snapshot: The same.
+        place: As it was before.
+
+    Raises:
+        Moved: It is gone, or what was to be replaced is, or other text has grown into it.
+    """
+    if place.scope is ScopeKind.DOCUMENT:
+        return find_place(view, snapshot, Target(place.mode))
+    if place.cell_id not in snapshot.cell_ids:
+        raise Moved
+    source = snapshot.part(place.cell_id).source
+    if place.scope is ScopeKind.CELL and source.strip():
+        return _range(view, snapshot, place.mode, place.cell_id, Span(0, len(source)))
+    span = _span_now(view, place)
+    expected = span.of(source)
+    if place.mode is Mode.REPLACE and place.expected.strip() and not expected.strip():
+        raise Moved  # it is not there, wherever it may be
+    _require_beside(source, span, place)
+    return replace(place, expected=expected, around=Around.of(source, span))
+
+
+def found_again(view: View, place: Place) -> Place:
+    """Return a place where its text is by now: the same one, or one with other anchors.
+
+    Anchors lose their text where it is deleted and comes back, as by an undo, or where all is
+    written anew. It is taken for the same text only with the lines around it, never for its
+    own sake.
+
+    Raises:
+        Moved: It is not there, or it is not certain which it is.
+    """
+    cell = _cell(view, place.cell_id)
+    if place.scope is ScopeKind.DOCUMENT or place.mode is Mode.NEW_CELL or not place.expected:
+        return place
+    if cell is None:
+        raise Moved
+    if _span_now(view, place).of(cell.source) == place.expected:
+        return place
+    found = None if place.around is None else place.around.find(cell.source, place.expected)
+    if found is None:
+        raise Moved
+    return replace(
+        place,
+        start=view.anchor(cell.id, found.start, after=True),
+        end=view.anchor(cell.id, found.end, after=False),
+    )
+
+
+def _span_now(view: View, place: Place) -> Span:
+    start, end = _located(view, place.start), _located(view, place.end)
+    return Span(min(start, end), max(start, end))
+
+
+def _require_beside(source: str, span: Span, place: Place) -> None:
+    # What is added at the end of a text begins a line of its own there.
+    if place.around is None or place.mode is Mode.APPEND:
+        return
+    if not place.around.is_beside(source, span):
+        raise Moved
 
 
 def _located(view: View, anchor: bytes | None) -> int:
@@ -301,17 +373,11 @@ def work_out(view: View, place: Place, code: str, language: str, chosen: Chosen 
         raise Moved
     if place.scope is ScopeKind.DOCUMENT:
         span = Span(0, len(cell.source))
-        if cell.source != place.expected:
-            raise Moved
     else:
-        start, end = _located(view, place.start), _located(view, place.end)
-        span = Span(min(start, end), max(start, end))
+        span = _span_now(view, place)
+        _require_beside(cell.source, span, place)
     if span.of(cell.source) != place.expected:
-        # Anchors may have lost their text where it was cut and pasted; the text may not.
-        found = find_unique(cell.source, place.expected) if place.expected.strip() else None
-        if found is None:
-            raise Moved
-        span = found
+        raise Moved
     if place.scope is ScopeKind.DOCUMENT:
         new = code
     else:

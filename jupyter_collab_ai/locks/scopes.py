@@ -60,3 +60,14 @@ def overlap(one: Scope, other: Scope) -> bool:
     if ScopeKind.CELL in (one.kind, other.kind):
         return True
     return one.start <= other.end and other.start <= one.end
+
+
+def covers(one: Scope, other: Scope) -> bool:
+    """Tell whether whoever holds the first scope may write in all of the other."""
+    if one.kind is ScopeKind.DOCUMENT:
+        return True
+    if other.kind is ScopeKind.DOCUMENT or one.cell_id != other.cell_id:
+        return False
+    if one.kind is ScopeKind.CELL:
+        return True
+    return other.kind is ScopeKind.RANGE and one.start <= other.start and other.end <= one.end

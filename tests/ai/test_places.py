@@ -11,7 +11,6 @@ from jupyter_collab_ai.ai.edits import (
     apply_edits,
     find_all,
     find_quote,
-    find_unique,
     minimal,
     replace_all,
 )
@@ -131,7 +130,6 @@ def test_every_place_of_a_text_is_found(text, data):
     found = find_all(text, quote)
     assert all(span.of(text) == quote for span in found)
     assert (Span(start, end) in found) == bool(quote)
-    assert (find_unique(text, quote) == Span(start, end)) == (len(found) == 1)
 
 
 def test_the_text_decides_where_a_quote_is_and_the_number_only_which():

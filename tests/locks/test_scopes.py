@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_collab_ai.locks.scopes import Scope, overlap
+from jupyter_collab_ai.locks.scopes import Scope, covers, overlap
 
 offsets = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted)
 cells = st.sampled_from(["a", "b"])
@@ -45,3 +45,20 @@ def test_examples(one, other, expected):
 def test_a_scope_can_not_end_before_it_begins():
     with pytest.raises(ValueError, match="begin"):
         Scope.range(None, 3, 2)
+
+
+@given(scopes, scopes)
+def test_what_is_covered_overlaps(one, other):
+    assert covers(one, one)
+    assert covers(Scope.document(), other)
+    if covers(one, other):
+        assert overlap(one, other)
+        if covers(other, one):
+            assert one == other
+
+
+@given(ranges, ranges)
+def test_a_range_covers_what_lies_in_it(one, other):
+    inside = one.start <= other.start <= other.end <= one.end
+    assert covers(one, other) == (one.cell_id == other.cell_id and inside)
+    assert covers(Scope.cell(str(one.cell_id)), one)
