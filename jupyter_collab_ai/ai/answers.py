@@ -329,6 +329,55 @@ def parse_code(answer: str, language: str) -> Code:
     return Code(f"{code}\n", explanation.strip()[:4000], fenced=True)
 
 
+def parse_cells(answer: str, language: str, key: str, shown: str) -> Code:
+    """Read an answer that is a whole notebook, whose cells begin with marks.
+
+    A notebook's text may hold fences of its own: the block ends where it must, or it is refused.
+
+    Args:
+        answer: The answer.
+        language: Of the notebook.
+        key: The word in the marks.
+        shown: The notebook as the model was given it.
+
+    Raises:
+        Unusable: It can't be told where the block ends, or which are the cells.
+    """
+    text = _THOUGHT.sub("", answer)
+    if "\r" not in shown:
+        text = text.replace("\r\n", "\n")
+    lines = text.split("\n")
+    first = next((row for row, line in enumerate(lines) if key and key in line), None)
+    if first is None:
+        if _OPEN_FENCE.search(shown):
+            raise Unusable("its cells don't begin with their lines as they were shown.")
+        return parse_code(answer, language)
+    before = [row for row in range(first) if _OPEN_FENCE.match(lines[row])]
+    if len(before) % 2 == 0:
+        code = "\n".join(lines[first:])
+        return Code(f"{code}\n", "\n".join(lines[:first]).strip()[:4000], fenced=False)
+    begin = before[-1]
+    opening = lines[begin].strip()
+    fence = opening[: len(opening) - len(opening.lstrip(opening[0]))]
+    inside = [row for row in range(first, len(lines)) if lines[row].strip().startswith(fence)]
+    known = [line.strip() for line in shown.split("\n") if line.strip().startswith(fence)]
+    if not inside:
+        raise Unusable("its code block does not end.")
+    end = inside[-1]
+    same = [lines[row].strip() for row in inside[:-1]] == known
+    if not same or lines[end].strip().strip(fence[0]):
+        raise Unusable(f"fence the block with {fence_for(text, shown)}, as there are fences in it.")
+    code = "\n".join(lines[begin + 1 : end])
+    outside = "\n".join([*lines[:begin], *lines[end + 1 :]])
+    return Code(f"{code}\n", outside.strip()[:4000], fenced=True)
+
+
+def fence_for(*texts: str) -> str:
+    """Return a fence that is longer than any in some texts."""
+    runs = [len(run) for text in texts for run in re.findall(r"`{3,}|~{3,}", text)]
+    return "`" * max([3, *(length + 1 for length in runs)])
+
+
 def partial_code(text: str) -> str:
     """Return what is code of an answer that is still growing, to be shown."""
     opening = _OPEN_FENCE.search(text)

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from jupyter_collab_ai.ai import prompts
 from jupyter_collab_ai.ai.analyzers.service import Analysis, Analyzers
-from jupyter_collab_ai.ai.answers import Code, Unusable, parse_code
+from jupyter_collab_ai.ai.answers import Code, Unusable, parse_cells, parse_code
+from jupyter_collab_ai.ai.cells import Unclear, left_out, show, split
 from jupyter_collab_ai.ai.debugger import Emit
 from jupyter_collab_ai.ai.execution.service import Execution, Outcome
 from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Severity
@@ -163,6 +164,7 @@ class Generator:
             instructions=instructions,
             place=_in_words(snapshot, place),
             context=context,
+            key=place.key,
             **_around(snapshot, view, place),
         )
         # What was wrong before need not be known before there is something to compare it with.
@@ -216,7 +218,7 @@ class Generator:
             usage = answer.usage if usage is None else usage + (answer.usage or Usage())
             emit("progress", {"stage": "checks"})
             try:
-                code = parse_code(answer.text, snapshot.language)
+                code = _read(snapshot, place, answer.text)
                 code = replace(code, explanation=answer.masks.hide(code.explanation))
                 draft, problem = await self._check(
                     snapshot, view, place, code, await analyzing, answer.model, usage, tests
@@ -258,7 +260,7 @@ class Generator:
             edits, after_text = (), snapshot
         after = await self._analyzers.analyze(after_text)
         checks, problem = _compare(before, after, snapshot.language)
-        left = _left_over(snapshot, code.code, after.parses)
+        left = _left_over(snapshot, code.code, after.parses) or _cells_left_out(place, code.code)
         if left:
             checks.append(Check("complete", False, left))
             problem = "; ".join(filter(None, (problem, left)))
@@ -325,6 +327,27 @@ def _left_over(snapshot: DocumentSnapshot, code: str, parses: bool | None) -> st
     return ""
 
 
+def _read(snapshot: DocumentSnapshot, place: Place, answer: str) -> Code:
+    """Read an answer for a place.
+
+    Raises:
+        Unusable: It can't be understood.
+    """
+    if not place.cells:
+        return parse_code(answer, snapshot.language)
+    shown = show(place.key, place.shown)
+    code = parse_cells(answer, snapshot.language, place.key, shown)
+    try:
+        split(code.code, place.key, place.shown)
+    except Unclear as error:
+        raise Unusable(str(error)) from None
+    return code
+
+
+def _cells_left_out(place: Place, code: str) -> str:
+    return left_out(code, place.key, place.shown) if place.cells else ""
+
+
 async def _with_imports(
     snapshot: DocumentSnapshot,
     view: SnapshotView,
@@ -370,7 +393,8 @@ def _around(snapshot: DocumentSnapshot, view: SnapshotView, place: Place) -> dic
     if place.scope is ScopeKind.DOCUMENT:
         if snapshot.size > MOST_INSIDE:
             raise _too_long()
-        return {"before": "", "inside": _all(snapshot, 0, len(snapshot.parts)), "after": ""}
+        inside = show(place.key, place.shown) if snapshot.is_notebook else snapshot.parts[0].source
+        return {"before": "", "inside": inside, "after": ""}
     index = snapshot.cell_ids.index(place.cell_id)
     source = snapshot.parts[index].source
     if place.mode is Mode.NEW_CELL:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from enum import Enum
 from typing import Any
 from uuid import uuid4
 
 from jupyter_collab_ai.ai.around import Around
+from jupyter_collab_ai.ai.cells import Cell, Unclear, new_key, split
 from jupyter_collab_ai.ai.edits import minimal
 from jupyter_collab_ai.ai.findings import Edit
 from jupyter_collab_ai.ai.languages import PYTHON
@@ -26,7 +26,6 @@ from jupyter_collab_ai.locks.leases import Lease
 from jupyter_collab_ai.locks.scopes import Scope, ScopeKind
 from jupyter_collab_ai.rooms.textdiff import MAX_EDITS, diff, diff_hunks
 
-_CELL_MARK = re.compile(r"^# ?%%(?P<rest>.*)$")
 _DEFINES = re.compile(r"\s*(async\s+def|def|class|@)")
 
 
@@ -83,8 +82,15 @@ class Place:
     new_cell_id: str | None = None
     #: All cells that the model was shown, where the whole notebook is replaced.
     cells: tuple[tuple[str, str, str], ...] = ()
+    #: The word in the lines that begin them.
+    key: str = ""
     #: What stood around a range or cell; None for others, and where an older version kept it.
     around: Around | None = None
+
+    @property
+    def shown(self) -> list[tuple[str, str]]:
+        """The type and source of each cell."""
+        return [(type_, source) for _, type_, source in self.cells]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -97,6 +103,7 @@ class Place:
             "expected": self.expected,
             "new_cell_id": self.new_cell_id,
             "cells": [list(cell) for cell in self.cells],
+            "key": self.key,
             "around": None if self.around is None else self.around.as_json(),
         }
 
@@ -112,6 +119,7 @@ class Place:
             data["expected"],
             data["new_cell_id"],
             tuple((one, two, three) for one, two, three in data["cells"]),
+            data.get("key", ""),
             Around.from_json(data.get("around")),
         )
 
@@ -170,7 +178,8 @@ def _document(snapshot: DocumentSnapshot) -> Place:
         expected = snapshot.parts[0].source
         return Place(Mode.REPLACE_DOCUMENT, ScopeKind.DOCUMENT, expected=expected)
     cells = tuple((str(part.cell_id), part.type, part.source) for part in snapshot.parts)
-    return Place(Mode.REPLACE_DOCUMENT, ScopeKind.DOCUMENT, cells=cells)
+    place = Place(Mode.REPLACE_DOCUMENT, ScopeKind.DOCUMENT, cells=cells)
+    return replace(place, key=new_key(place.shown))
 
 
 def _range(
@@ -462,8 +471,10 @@ def _replace_cells(view: View, place: Place, code: str, chosen: Chosen) -> Chang
     live = view.cells()
     if tuple((str(cell.id), cell.type, cell.source) for cell in live) != place.cells:
         raise Moved
-    old = [(kind, source) for _, kind, source in place.cells]
-    new = split_cells(code)
+    try:
+        new = split(code, place.key, place.shown)
+    except Unclear:
+        raise Moved from None  # an older version read it, in another way
     replaced: list[tuple[str | None, tuple[tuple[Span, str], ...]]] = []
     deleted: list[str] = []
     inserted: list[tuple[int, str, str, str]] = []
@@ -476,59 +487,48 @@ def _replace_cells(view: View, place: Place, code: str, chosen: Chosen) -> Chang
         count += 1
         return chosen is None or count - 1 in chosen
 
-    for _, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if old[i1:i2] == new[j1:j2]:
-            at += i2 - i1
-            continue
-        pairs = 0
-        while pairs < min(i2 - i1, j2 - j1) and old[i1 + pairs][0] == new[j1 + pairs][0]:
-            cell_id, _, source = place.cells[i1 + pairs]
-            text = new[j1 + pairs][1]
-            hunks = tuple((Span(one.start, one.end), one.new_text) for one in diff(source, text))
-            if hunks and wanted():
-                replaced.append((cell_id, hunks))
-                small, less = minimal(source, Span(0, len(source)), text)
-                edits.append(Edit(Lines(source).location(small, cell_id), less))
-            pairs += 1
-        at += pairs
-        for cell_id, _, source in place.cells[i1 + pairs : i2]:
-            if not wanted():
+    for gone, kept, added in _runs(new, len(place.cells)):
+        for cell_id, _, source in place.cells[gone.start : gone.end]:
+            # An empty cell may have outputs, and models pass over it.
+            if not source.strip() or not wanted():
                 at += 1
                 continue
             deleted.append(cell_id)
             whole = Lines(source).location(Span(0, len(source)), cell_id)
             edits.append(Edit(whole, ""))
-        for kind, source in new[j1 + pairs : j2]:
+        for cell in added:
             if not wanted():
                 continue
             new_id = uuid4().hex[:12]
-            inserted.append((at, new_id, kind, source))
-            edits.append(Edit(_beginning(new_id), source))
+            inserted.append((at, new_id, cell.type, cell.source))
+            edits.append(Edit(_beginning(new_id), cell.source))
             at += 1
+        if kept is None:
+            continue
+        cell_id, _, source = place.cells[gone.end]
+        hunks = tuple((Span(one.start, one.end), one.new_text) for one in diff(source, kept.source))
+        if hunks and wanted():
+            replaced.append((cell_id, hunks))
+            small, less = minimal(source, Span(0, len(source)), kept.source)
+            edits.append(Edit(Lines(source).location(small, cell_id), less))
+        at += 1
     _require_edits(chosen, count)
     if not edits:
         raise NothingToDo
     return Change(tuple(replaced), tuple(deleted), tuple(inserted), tuple(edits))
 
 
-def split_cells(code: str) -> list[tuple[str, str]]:
-    """Return the cells of a text in the percent format: type and source of each."""
-    cells: list[tuple[str, list[str]]] = [(CODE, [])]
-    for line in code.rstrip("\n").split("\n"):
-        mark = _CELL_MARK.match(line)
-        if mark is None:
-            cells[-1][1].append(line)
+def _runs(new: Sequence[Cell], count: int) -> Iterator[tuple[Span, Cell | None, list[Cell]]]:
+    """Return what lies before each cell that stays, and before the end: gone cells, new ones."""
+    first = 0
+    added: list[Cell] = []
+    for cell in new:
+        if cell.index is None:
+            added.append(cell)
             continue
-        kind = "markdown" if "[markdown]" in mark["rest"] else CODE
-        cells.append((kind, []))
-    result = []
-    for kind, lines in cells:
-        if kind == "markdown":
-            lines = [re.sub(r"^# ?", "", line) for line in lines]
-        source = "\n".join(lines).strip("\n")
-        if source.strip():
-            result.append((kind, source))
-    return result
+        yield Span(first, cell.index), cell, added
+        first, added = cell.index + 1, []
+    yield Span(first, count), None, added
 
 
 def apply_change(editor: Editor, change: Change) -> None:

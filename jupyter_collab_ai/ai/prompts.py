@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jupyter_collab_ai.ai.answers import fence_for
+from jupyter_collab_ai.ai.cells import MARKDOWN, mark
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.locations import Location
 from jupyter_collab_ai.ai.model import JsonForm
@@ -65,6 +67,15 @@ imported or defined in it or in the document. No placeholders, no "rest as befor
 the block you may say in one or two sentences what you did.
 
 {data}"""
+
+_NEW_CELLS = (
+    "; several cells are parted by lines that begin with `# %%`, for text `# %% [markdown]`"
+)
+_CELLS = """\
+. Each cell of the notebook begins with a line such as `{first}`, which is no part of its text: \
+copy these lines, and the cells that stay as they are, cells of text too, which are never \
+commented out. Begin a new cell with the line `{new}`, one of text with `{text}`. What you leave \
+out together with its line is deleted"""
 
 _REPAIR_CODE = """\
 That can't be used: {problem}
@@ -188,6 +199,7 @@ def generation(
     inside: str,
     after: str,
     context: str | None,
+    key: str = "",
 ) -> Messages:
     """Ask for code at a place of a document.
 
@@ -199,6 +211,7 @@ def generation(
         inside: The text that the code replaces.
         after: The text after it.
         context: More to know, given by who asks.
+        key: Where the cells of a notebook are shown with marks, the word in them.
     """
     begin, end = _marks(snapshot, context or "")
     text = ["The document before the place:", begin, before, end]
@@ -208,11 +221,14 @@ def generation(
     if context:
         text += ["More to know:", begin, context, end]
     text += [f"The place: {place}.", "What is asked for:", instructions]
-    notebook = (
-        "; several cells are parted by lines that begin with `# %%`, for text `# %% [markdown]`"
-        if snapshot.is_notebook and place.startswith("the whole")
-        else ""
-    )
+    notebook = ""
+    if key:
+        new, text_ = mark(key, "new"), mark(key, "new", MARKDOWN)
+        notebook = _CELLS.format(first=mark(key, "1"), new=new, text=text_)
+        fence = fence_for(inside)
+        notebook += "" if len(fence) == 3 else f". Fence the block with {fence}"
+    elif snapshot.is_notebook and place.startswith("the whole"):
+        notebook = _NEW_CELLS
     system = _GENERATE.format(
         language=snapshot.language, notebook=notebook, data=_DATA.format(begin=begin, end=end)
     )
