@@ -12,8 +12,8 @@ from pycrdt import Doc, Text
 from benchmarks.merge.trials import Replacement, Trial
 from jupyter_collab_ai.ai.locations import Span
 from jupyter_collab_ai.ai.placing import Mode, Moved, Target, find_place, work_out
-from jupyter_collab_ai.ai.regions import write_change
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
+from jupyter_collab_ai.ai.tearing import write_change
 from jupyter_collab_ai.rooms.documents import Kind
 from jupyter_collab_ai.rooms.shared import SharedEditor, undo_update
 
@@ -186,7 +186,7 @@ def ours(*, takes_back: bool) -> Callable[[Trial, bool], Outcome]:
         except Moved:
             return Outcome(copies.text, written=False)
         with copies.server.transaction():
-            region = write_change(editor, change)
+            write_change(editor, change)
         position = len(copies.log)
         copies.log.append(copies.server.get_update(before))
         if not in_flight:
@@ -195,9 +195,10 @@ def ours(*, takes_back: bool) -> Callable[[Trial, bool], Outcome]:
         if takes_back and not _parses(copies.text):
             update = undo_update(Kind.TEXT, copies.log[:position], copies.log[position:], 4)
             assert update is not None
-            touched = region.is_touched(editor_on(copies.server))
+            torn = copies.text
             copies.server.apply_update(update)
-            assert touched or _parses(copies.text)  # or it would not be taken back
+            if not _parses(copies.text):
+                return Outcome(torn)  # then it is not taken back
             return Outcome(copies.text, written=False, taken_back=True)
         return Outcome(copies.text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -39,14 +40,16 @@ from jupyter_collab_ai.ai.placing import (
 )
 from jupyter_collab_ai.ai.ports import Editor, Events, Files, LiveDocument, LiveDocuments, View
 from jupyter_collab_ai.ai.preview import Preview
-from jupyter_collab_ai.ai.regions import Region, is_torn, write_change
 from jupyter_collab_ai.ai.retention import Keeping
 from jupyter_collab_ai.ai.runner import Run, Runner, cancelled
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 from jupyter_collab_ai.ai.store import Kind, Operation, State
+from jupyter_collab_ai.ai.tearing import is_broken_by, is_torn, write_change
+from jupyter_collab_ai.ai.undoing import NOTHING_LEFT, place_of_undo
 from jupyter_collab_ai.errors import (
     CollabError,
     DocumentTooLarge,
+    Locked,
     ModelFailed,
     ModelTimeout,
     NotFound,
@@ -72,6 +75,11 @@ UNSOUND = "checks_failed"
 #: Other files that the model may be shown, and characters of all together.
 MOST_FILES = 10
 MOST_CONTEXT = 100_000
+
+#: Seconds until what could not be taken back, because others wrote there, is tried again, and
+#: after which it is left as it is.
+PATIENCE = 1.0
+MOST_PATIENCE = 60.0
 
 Result = dict[str, Any]
 
@@ -313,7 +321,7 @@ class Generating:
         place, language = prepared.place, prepared.language
         result: Result = {}
 
-        def write(editor: Editor) -> Region:
+        def write(editor: Editor) -> DocumentSnapshot:
             change = work_out(editor, place, draft.code, language)
             result.update(_generation(run, draft, language, change.edits, applied=True))
             return write_change(editor, change)
@@ -335,12 +343,12 @@ class Generating:
 
         try:
             async with _held_still(run.document, place):
-                seq, region = await run.document.edit(
+                seq, written = await run.document.edit(
                     write, user_id=run.principal.user_id, fence=record
                 )
         except NothingToDo:
             return await self._keep(run, prepared, draft, None, applied=True)
-        self._watch_later(run.id, run.path, seq, region)
+        self._watch_later(run.id, run.path, seq, written)
         return result
 
     async def _keep(
@@ -408,7 +416,7 @@ class Generating:
             raise NotFound("This operation has no result to be written.")
         try:
             async with self._documents.hold(path) as document:
-                seq, region, result = await self._apply(
+                seq, written, result = await self._apply(
                     principal, operation, kept, document, path, chosen
                 )
         except NoSuchEdit as error:
@@ -421,7 +429,7 @@ class Generating:
             ) from None
         except LeaseLost:
             raise cancelled() from None
-        self._watch_later(operation.id, path, seq, region)
+        self._watch_later(operation.id, path, seq, written)
         return result
 
     async def _apply(
@@ -432,13 +440,13 @@ class Generating:
         document: LiveDocument,
         path: str,
         chosen: Chosen,
-    ) -> tuple[int, Region, Result]:
+    ) -> tuple[int, DocumentSnapshot, Result]:
         before = Place.from_json(operation.inside["place"])
         place = await document.look(lambda view: found_again(view, before))
         language, code = str(operation.inside["language"]), str(kept["code"])
         result: Result = {**kept, "applied": True, "reason": None}
 
-        def write(editor: Editor) -> Region:
+        def write(editor: Editor) -> DocumentSnapshot:
             change = work_out(editor, place, code, language, chosen)
             result["edits"] = [edit.as_json() for edit in change.edits]
             return write_change(editor, change)
@@ -466,10 +474,10 @@ class Generating:
             self._guard.hold(wanted, document, lambda view: scope_now(view, place)) as held,
             _held_still(document, place),
         ):
-            seq, region = await document.edit(
+            seq, written = await document.edit(
                 write, user_id=principal.user_id, fence=lambda tx: record(tx, held)
             )
-        return seq, region, result
+        return seq, written, result
 
     async def _require_whole(
         self, document: LiveDocument, place: Place, code: str, language: str, chosen: Chosen
@@ -495,6 +503,7 @@ class Generating:
         Raises:
             StaleDocument: There is nothing left to take back.
             TokenExpired, TokenRevoked, RoleRequired, NotFound: Who wants it may no longer write.
+            Locked: Another operation is writing there.
         """
         kept = operation.result or {}
         if not kept.get("applied") or "seq" not in operation.inside:
@@ -522,32 +531,82 @@ class Generating:
         result: Result = {**(operation.result or {}), "applied": False, "reason": reason}
         inside = {key: value for key, value in operation.inside.items() if key != "seq"}
 
-        def fence(tx: Tx) -> None:
+        def fence(tx: Tx, held: Held) -> None:
             record(tx)
+            held.spend(tx)
             store.change_result(tx, operation, result, inside)
 
-        if not await document.undo(operation.inside["seq"], user_id=user_id, fence=fence):
-            raise StaleDocument("There is nothing left of this result to be taken back.")
+        seq = operation.inside["seq"]
+        place = await place_of_undo(document, seq)
+
+        def scope(view: View) -> Scope:
+            try:
+                return scope_now(view, place)
+            except Moved:
+                raise StaleDocument(NOTHING_LEFT) from None
+
+        wanted = Wanted(
+            document.document_id,
+            operation.session_id,
+            await document.look(scope),
+            operation.id,
+            Kind.GENERATOR.value,
+            user_id,
+            place.start,
+            place.end,
+        )
+        try:
+            async with self._guard.hold(wanted, document, scope) as held:
+                if not await document.undo(seq, user_id=user_id, fence=lambda tx: fence(tx, held)):
+                    raise StaleDocument(NOTHING_LEFT)
+        except LeaseLost:
+            raise cancelled() from None
         return result
 
-    def _watch_later(self, operation_id: OperationId, path: str, seq: int, region: Region) -> None:
-        self._runner.later(self._watch(operation_id, path, seq, region))
+    def _watch_later(
+        self, operation_id: OperationId, path: str, seq: int, written: DocumentSnapshot
+    ) -> None:
+        self._runner.later(self._watch(operation_id, path, seq, written))
 
-    async def _watch(self, operation_id: OperationId, path: str, seq: int, region: Region) -> None:
+    async def _watch(
+        self, operation_id: OperationId, path: str, seq: int, written: DocumentSnapshot
+    ) -> None:
         """Take a change back where an edit that was in flight has torn it."""
         try:
             async with self._documents.hold(path) as document:
-                if not await is_torn(document, seq, region, self._analyzers):
+                if not await is_torn(document, seq, written, self._analyzers):
                     return
-                operation = await self._database.read(lambda tx: store.find(tx, operation_id))
-                if operation is None or operation.inside.get("seq") != seq:
-                    return  # somebody has taken it back
-                await self._take_back(operation, document, operation.user_id, reason=STALE)
-                self._tell_taken_back(operation.session_id, operation_id, path)
+                await self._take_back_in_turn(document, operation_id, path, seq)
         except CollabError as error:
             log.info("What was written could not be watched: %s", error.message)
         except Exception:
             log.exception("What was written could not be watched.")
+
+    async def _take_back_in_turn(
+        self, document: LiveDocument, operation_id: OperationId, path: str, seq: int
+    ) -> None:
+        """Take a change back that is torn, once nobody else is writing there.
+
+        Raises:
+            Locked: Somebody did for all the time that it was waited for.
+        """
+        clock = asyncio.get_running_loop()
+        ends = clock.time() + MOST_PATIENCE
+        while True:
+            operation = await self._database.read(lambda tx: store.find(tx, operation_id))
+            if operation is None or operation.inside.get("seq") != seq:
+                return  # somebody has taken it back
+            try:
+                await self._take_back(operation, document, operation.user_id, reason=STALE)
+            except Locked:
+                if clock.time() > ends:
+                    raise
+            else:
+                self._tell_taken_back(operation.session_id, operation_id, path)
+                return
+            await asyncio.sleep(PATIENCE)
+            if not await is_broken_by(document, seq, self._analyzers):
+                return  # what was written meanwhile has mended it
 
     def _tell_taken_back(self, session_id: SessionId, operation_id: OperationId, path: str) -> None:
         about = {"operation": operation_id, "path": path, "state": "taken_back", "text": ""}

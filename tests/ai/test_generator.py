@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pycrdt import Array
 
+from jupyter_collab_ai.ai import generating
 from jupyter_collab_ai.ai.placing import Mode, Target
 from jupyter_collab_ai.errors import (
     DocumentTooLarge,
     InvalidRequest,
     Locked,
     ModelFailed,
+    OperationCancelled,
     StaleDocument,
 )
 from tests.ai.house import AiHouse, at, replace
-from tests.rooms.engine import person, until
+from tests.rooms.engine import SESSION, person, until
 from tests.support import fake_model as say
 
 BASE = "import os\n\n\ndef one(a):\n    return a + 1\n\n\ndef two(b):\n    return b + 2\n"
@@ -185,12 +188,100 @@ async def test_what_an_edit_in_flight_tears_is_taken_back(house: AiHouse) -> Non
     assert made["applied"] is True
     await ada.flush()
     await until(lambda: "if a:" not in str(ada.text), within=6)
+    await house.quiet()
     assert str(ada.text) == base.replace("    return x", "    b = 1\n    return x")
     told = await house.operations.get(person("ben"), made["operation_id"])
     assert (told["result"]["applied"], told["result"]["reason"]) == (False, "stale_document")
     assert ("preview", "taken_back") in [
         (type_, data.get("state")) for type_, data in house.events.published
     ]
+
+
+@pytest.mark.parametrize("where", [None, "below"])
+async def test_what_is_half_typed_takes_nothing_back(house: AiHouse, where: str | None) -> None:
+    """It was right below what was written, and does not parse without that either."""
+    house.write("a.py", BASE)
+    ada = await house.client("ada", "a.py")
+    house.fake.reply(say.says(fenced("print('ai')\n")))
+    target = None if where is None else Target(Mode.INSERT, at(4, 1))
+    made = await house.generate(target=target)
+    await until(lambda: "print('ai')" in str(ada.text))
+    after = str(ada.text).index("print('ai')\n") + len("print('ai')\n")
+    await ada.type("\nfor i in range(", at=after)
+    await house.quiet()
+    told = await house.operations.get(person("ben"), made["operation_id"])
+    assert (told["result"]["applied"], told["result"]["reason"]) == (True, None)
+    assert "print('ai')\n\nfor i in range(" in await house.text()
+
+
+async def test_nothing_is_taken_back_where_another_operation_writes(house: AiHouse) -> None:
+    house.write("a.py", BASE)
+    house.fake.reply(say.says(fenced("    return a + 10\n")))
+    made = await house.generate(target=replace(5, 6))
+    gate = asyncio.Event()
+    house.fake.reply(say.waits_for(gate, say.says(fenced("    return a + 100\n"))))
+    running = asyncio.create_task(house.generate(name="ada", target=replace(5, 6)))
+    await house.fake.asked(2)
+    with pytest.raises(Locked) as refused:
+        await house.operations.undo(person("ben"), made["operation_id"])
+    assert refused.value.extra["lock"]["holder"]["username"] == "ada"
+    assert "a + 10\n" in await house.text()
+    gate.set()
+    assert (await running)["applied"] is True
+    assert "a + 100\n" in await house.text()
+    assert await house.locks() == 0
+
+
+async def test_taking_back_needs_only_its_own_place(house: AiHouse) -> None:
+    house.write("a.py", BASE)
+    house.fake.reply(say.says(fenced("    return a + 10\n")))
+    made = await house.generate(target=replace(5, 6))
+    gate = asyncio.Event()
+    house.fake.reply(say.waits_for(gate, say.says(fenced(CODE))))
+    running = asyncio.create_task(house.generate(name="ada"))
+    await house.fake.asked(2)
+    undone = await house.operations.undo(person("ben"), made["operation_id"])
+    assert undone["applied"] is False
+    assert await house.text() == BASE
+    gate.set()
+    assert (await running)["applied"] is True
+    assert await house.text() == f"{BASE}\n\n{CODE}"
+
+
+async def test_what_is_torn_waits_for_its_turn_to_be_taken_back(
+    house: AiHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generating, "PATIENCE", 0.05)
+    base = "def one(a):\n    x = a + 1\n    return x\n"
+    house.write("a.py", base)
+    ada = await house.client("ada", "a.py")
+    deeper = "    if a:\n        x = a + 1\n        return x\n"
+    house.fake.reply(say.says(fenced(deeper)))
+    ada.text.insert(str(ada.text).index("    return x"), "    b = 1\n")
+    assert (await house.generate(target=replace(2, 4)))["applied"] is True
+    await ada.flush()
+    gate = asyncio.Event()
+    house.fake.reply(say.waits_for(gate, say.says(fenced(CODE))))
+    running = asyncio.create_task(house.generate(name="ada", target=Target(Mode.REPLACE_DOCUMENT)))
+    await house.fake.asked(2)
+    tried: list[str] = []
+    take_back = house.operations._generating._take_back
+
+    async def counted(*args: Any, **more: Any) -> Any:
+        tried.append(await house.text())
+        return await take_back(*args, **more)
+
+    monkeypatch.setattr(house.operations._generating, "_take_back", counted)
+    await until(lambda: len(tried) > 1, within=10)
+    assert "if a:" in tried[0]
+    assert tried[0] == tried[1], "nothing was written under somebody else's lock"
+    (lock,) = await house.operations.locks(person("ada"), SESSION)
+    await house.operations.cancel(person("ada"), lock["operation"])
+    with pytest.raises(OperationCancelled):
+        await running
+    await until(lambda: "if a:" not in str(ada.text), within=6)
+    assert str(ada.text) == base.replace("    return x", "    b = 1\n    return x")
+    assert await house.locks() == 0
 
 
 async def test_what_others_type_elsewhere_takes_nothing_back(house: AiHouse) -> None:
