@@ -17,6 +17,7 @@ from jupyter_collab_ai.ai.around import Around
 from jupyter_collab_ai.ai.cells import Cell, Unclear, new_key, split
 from jupyter_collab_ai.ai.edits import minimal
 from jupyter_collab_ai.ai.findings import Edit
+from jupyter_collab_ai.ai.indenting import deeper, indented
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Lines, Location, NoSuchPlace, Position, Span
 from jupyter_collab_ai.ai.ports import Editor, LiveCell, View
@@ -556,8 +557,9 @@ def compose(source: str, span: Span, mode: Mode, code: str, language: str) -> st
         lines = "\n" * max(0, wanted - max(blank, 0))
         return f"{gap}{lines}{code}\n"
     line = before.rpartition("\n")[2]
-    if not line.strip():
-        code = _indented(code, line)
+    if line and not line.strip():
+        # The first line has its indent already.
+        code = indented(code, line, language)[len(line) :]
     if mode is Mode.INSERT:
         if not line.strip() and after and not after.startswith("\n"):
             # At the beginning of a line, what stands there moves down.
@@ -567,28 +569,15 @@ def compose(source: str, span: Span, mode: Mode, code: str, language: str) -> st
         return code
     old = span.of(source)
     if not line:
-        code = _as_deep_as(old, code)
+        code = _as_deep_as(old, code, language)
     return f"{code}\n" if old.endswith("\n") else code
 
 
-def _as_deep_as(old: str, code: str) -> str:
+def _as_deep_as(old: str, code: str, language: str) -> str:
     """Indent code that begins at the margin as deep as what it replaces."""
     first = next((line for line in old.split("\n") if line.strip()), "")
     indent = first[: len(first) - len(first.lstrip())]
-    if not indent or code[:1].isspace():
-        return code
-    return "\n".join(f"{indent}{line}" if line.strip() else "" for line in code.split("\n"))
-
-
-def _indented(code: str, indent: str) -> str:
-    """Indent code as the place is where its first line goes, which has its indent already."""
-    lines = code.split("\n")
-    widths = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
-    common = min(widths, default=0)
-    if not indent:
-        return code
-    rest = [f"{indent}{line[common:]}" if line.strip() else "" for line in lines]
-    return "\n".join(rest)[len(indent) :]
+    return code if not indent or code[:1].isspace() else deeper(code, indent, language)
 
 
 # ---------------------------------------------------------------- trying it on a copy
