@@ -66,6 +66,9 @@ class OneSession(Sessions):
             raise NotFound("There is no such session, or it is not shared with you.")
         return self.session, standing
 
+    async def standing(self, principal: Principal, path: str) -> Standing:
+        return self.look_at(None, principal, path)
+
     def look_at(self, tx: Any, principal: Principal, path: str, *, keep: bool = False) -> Standing:
         return Standing(self.roles.get(principal.username), SESSION, principal.is_admin)
 
