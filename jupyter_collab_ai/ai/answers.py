@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from jupyter_collab_ai.ai.blocks import Change, changes, fenced
 from jupyter_collab_ai.ai.edits import find_all, find_quote
 from jupyter_collab_ai.ai.findings import MODEL, Category, Edit, Finding, Fix, Severity
 from jupyter_collab_ai.ai.locations import NoSuchPlace, Span, visible
@@ -25,18 +26,6 @@ MOST_FINDINGS = 50
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _NUMBERED = re.compile(r"^ *\d+\| ?")
-_FENCE = re.compile(
-    r"^(?P<indent> {0,3})(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)\n"
-    r"(?P<code>.*?)"
-    r"^(?P=indent) {0,3}(?P=fence)[`~]*[ \t]*$",
-    re.DOTALL | re.MULTILINE,
-)
-#: A change as text to be found and what takes its place, which stands outside of the JSON.
-_BLOCK = re.compile(
-    r"^\W*FIX\W+(?P<number>\d{1,3})\b[^\n]*\n(?:[ \t]*`{3,}[^\n]*\n)?"
-    r"<{5,9} ?SEARCH[ \t]*\n(?P<search>.*?)^={5,9}[ \t]*\n(?P<replace>.*?)^>{5,9} ?REPLACE",
-    re.DOTALL | re.MULTILINE | re.IGNORECASE,
-)
 _OPEN_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
 
 
@@ -147,9 +136,9 @@ def parse_review(answer: str) -> Review:
     Raises:
         Unusable: It is not the JSON that was asked for.
     """
-    text = answer.replace("\r\n", "\n")
-    blocks = {int(match["number"]): match for match in _BLOCK.finditer(text)}
-    data = _json(_BLOCK.sub("", text) if blocks else answer)
+    # Changes stand outside of the JSON.
+    blocks, rest = changes(answer.replace("\r\n", "\n"))
+    data = _json(rest if blocks else answer)
     if isinstance(data, list):
         data = {"findings": data}
     if not isinstance(data, Mapping):
@@ -169,17 +158,16 @@ def parse_review(answer: str) -> Review:
     )
 
 
-def _with_block(finding: Any, block: re.Match[str] | None) -> Any:
+def _with_block(finding: Any, block: Change | None) -> Any:
     if block is None or not isinstance(finding, Mapping) or finding.get("fix"):
         return finding
-    fix = {"search": block["search"].rstrip("\n"), "replace": block["replace"].rstrip("\n")}
+    fix = {"search": block.search.rstrip("\n"), "replace": block.replace.rstrip("\n")}
     return {**finding, "fix": fix}
 
 
 def _json(answer: str) -> Any:
     text = _THOUGHT.sub("", answer).strip()
-    fenced = _FENCE.search(f"{text}\n")
-    candidates = [text, *([fenced["code"]] if fenced else [])]
+    candidates = [text, *(block.code for block in fenced(text)[:1])]
     for opening, closing in ("{}", "[]"):
         start, end = text.find(opening), text.rfind(closing)
         if 0 <= start < end:
@@ -305,9 +293,9 @@ def parse_code(answer: str, language: str) -> Code:
         Unusable: It holds several blocks, or one that does not end.
     """
     text = _THOUGHT.sub("", answer).replace("\r\n", "\n")
-    blocks = list(_FENCE.finditer(f"{text}\n"))
+    blocks = fenced(text)
     if len(blocks) > 1:
-        tagged = [block for block in blocks if block["info"].strip().lower().startswith(language)]
+        tagged = [block for block in blocks if block.info.strip().lower().startswith(language)]
         if len(tagged) != 1:
             raise Unusable("it holds several code blocks.")
         blocks = tagged
@@ -319,11 +307,11 @@ def parse_code(answer: str, language: str) -> Code:
             raise Unusable("it is empty.")
         return Code(f"{code}\n", "", fenced=False)
     (block,) = blocks
-    code = block["code"].strip("\n").rstrip()
+    code = block.code.strip("\n").rstrip()
     if not code.strip():
         raise Unusable("its code block is empty.")
-    outside = f"{text[: block.start()]}\n{text[block.end() :]}"
-    if _OPEN_FENCE.search(outside) and len(list(_FENCE.finditer(outside))) == 0:
+    outside = f"{text[: block.start]}\n{text[block.end :]}"
+    if _OPEN_FENCE.search(outside) and not fenced(outside):
         raise Unusable("a code block in it does not end.")
     explanation = "\n".join(line.rstrip() for line in outside.strip().split("\n"))
     return Code(f"{code}\n", explanation.strip()[:4000], fenced=True)

@@ -19,6 +19,7 @@ from jupyter_collab_ai.ai.execution.service import Execution, Outcome
 from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Severity
 from jupyter_collab_ai.ai.imports import modules_of, not_installed
 from jupyter_collab_ai.ai.languages import PYTHON
+from jupyter_collab_ai.ai.left_out import left_out
 from jupyter_collab_ai.ai.model import Model, Usage
 from jupyter_collab_ai.ai.placing import (
     Mode,
@@ -44,18 +45,6 @@ MOST_TOKENS = 8000
 #: Checks that keep nothing from being written: analyzers may be wrong, what is not installed
 #: where the server runs may be so where a kernel does.
 OPINIONS = frozenset({"analyzers", "imports"})
-#: What a model writes in place of code that it leaves out.
-_LEFT_OUT = re.compile(
-    r"^[ \t]*(?:#|//|--|%|/\*|<!--)[^\n]*(?:"
-    r"\.\.\.[^\n]*\b(?:rest|existing|remaining|previous|unchanged|same|other|code|omitted)\b"
-    r"|\b(?:rest|remainder) of (?:the|your|this|that)\b"
-    r"|\b(?:existing|previous|remaining|original) (?:code|functions?|methods?)\b[^\n]*"
-    r"(?:\.\.\.|\bhere\b|\bunchanged\b)"
-    r"|\b(?:code|implementation|rest)\b[^\n]*\b(?:remains?|stays?|unchanged|as before|omitted)\b"
-    r"|\b(?:your|add) (?:code|implementation|logic)\b[^\n]*\bhere\b"
-    r")[^\n]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 
 #: Tells whether a module lies among the files of the session.
@@ -318,11 +307,12 @@ def _compare(before: Analysis, after: Analysis, language: str) -> tuple[list[Che
 def _left_over(snapshot: DocumentSnapshot, code: str, parses: bool | None) -> str:
     """Return what stands in the code that is none; empty where all is."""
     known = set(_all(snapshot, 0, len(snapshot.parts)).split("\n"))
-    for match in _LEFT_OUT.finditer(code):
-        if match[0] not in known:
-            return f"“{match[0].strip()[:100]}” stands for code that was left out"
+    prose = snapshot.language in ("markdown", "text")
+    left = left_out(code, known, headings=prose)
+    if left:
+        return f"“{left[:100]}” stands for code that was left out"
     # Where something parses, a fence is within a string or a comment.
-    if parses is None and snapshot.language not in ("markdown", "text") and _FENCE.search(code):
+    if parses is None and not prose and _FENCE.search(code):
         return "the mark of a code block is left in it"
     return ""
 

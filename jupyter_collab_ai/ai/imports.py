@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 
 #: A line for IPython, which is no Python.
-_MAGIC = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)
+_MAGIC = re.compile(r"^([ \t\f]*)[%!?].*$", re.MULTILINE)
 
 
 def modules_of(snapshot: DocumentSnapshot) -> set[str]:

@@ -19,26 +19,31 @@ from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
 SOURCE = "traceback"
 #: Characters of an error that are read; the last ones, for there the cause stands.
 MOST_READ = 100_000
+#: Frames that are looked for in the document, the innermost ones.
+MOST_PLACES = 200
 #: Frames that are told of.
 MOST_FRAMES = 5
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: ``File "a.py", line 3, in f``, as CPython and IPython write it.
-_FILE = re.compile(r'^\s*File (?:"(?P<q>[^"\n]+)"|(?P<p>[^\s,:]+)):?(?:, line |:)(?P<line>\d+)')
+_FILE = re.compile(r'^\s*File (?:"(?P<q>[^"\n]+)"|(?P<p>[^\s,:]+)):?(?:, line |:)(?P<line>\d{1,9})')
 #: ``Cell In[3], line 2`` and what older versions wrote.
 _CELL = re.compile(
-    r"^\s*(?:Cell In ?|Input In ?|<ipython-input-)\[?(?P<n>\d+)\]?[^\n]*?line:? (?P<line>\d+)"
+    r"^\s*(?:Cell In ?|Input In ?|<ipython-input-)\[?(?P<n>\d{1,9})\]?[^\n]*?"
+    r"line:? (?P<line>\d{1,9})"
 )
 _OLD_CELL = re.compile(r"^\s*(?:Input In \[\d+\]|<ipython-input-\d+-\w+>)")
-_ARROW = re.compile(r"^-*> ?(?P<line>\d+)(?: (?P<text>.*))?$")
+_ARROW = re.compile(r"^-*> ?(?P<line>\d{1,9})(?: (?P<text>.*))?$")
 #: ``a.js:3:5``, ``a.go:3``, as most other languages do.
-_OTHER = re.compile(r"(?P<file>[\w./\\-]+\.\w+):(?P<line>\d+)(?::\d+)?")
+_OTHER = re.compile(
+    r"(?<![\w./\\-])(?P<file>[\w./\\-]{1,500}\.\w{1,20}):(?P<line>\d{1,9})(?!\d)(?::\d+)?"
+)
 _MESSAGE = re.compile(
     r"^(?:Uncaught )?(?P<type>(?:[A-Za-z_]\w*\.)*[A-Z]\w*"
     r"(?:Error|Exception|Warning|Interrupt|Exit|Iteration|Group|Fault|Found|Timeout))"
     r"(?:: ?(?P<text>.*))?$"
 )
-_COMPILER = re.compile(r"\b(?:fatal )?error(?:\[\w+\])?: (?P<text>.+)$")
+_COMPILER = re.compile(r"\b(?:fatal )?error(?:\[\w{1,20}\])?: (?P<text>.+)$")
 _PANIC = re.compile(r"^(?:panic: |thread '.*' panicked at |Error in .*?: |ERROR: )(?P<text>.+)$")
 _NOWHERE = frozenset({"<stdin>", "<string>", "<text>", "<module>"})
 
@@ -75,7 +80,7 @@ def read_error(error: str) -> Failure:
     text = _ANSI.sub("", error[-MOST_READ:]).replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")
     kind, message = _what(lines)
-    return Failure(kind, message, tuple(_frames(lines)))
+    return Failure(kind, message, tuple(_frames(lines))[-MOST_PLACES:])
 
 
 def _what(lines: Sequence[str]) -> tuple[str, str]:
@@ -174,13 +179,14 @@ def _place(snapshot: DocumentSnapshot, frame: Frame, cell_id: str | None) -> Pla
         if name != PurePosixPath(snapshot.path).name:
             return None
     candidates = [part for part in snapshot.parts if part.is_code]
-    by_text = [
-        Place(part, number)
-        for part in candidates
-        for number, line in enumerate(part.source.split("\n"), 1)
-        if frame.text and line.strip() == frame.text
-    ]
     if frame.text:
+        by_text = [
+            Place(part, number)
+            for part in candidates
+            if frame.text in part.source
+            for number, line in enumerate(part.source.split("\n"), 1)
+            if line.strip() == frame.text
+        ]
         # The cell that failed first, then the line of that number, then any one like it.
         by_text.sort(
             key=lambda place: (

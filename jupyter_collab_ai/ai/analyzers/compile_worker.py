@@ -34,7 +34,7 @@ _HEADER = re.compile(
 _HEADERS = ("if True:", "else:", "except Exception:", "finally:", "try:")
 #: Cell magics whose cell is Python all the same (IPython's own).
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
-_ASSIGNED_MAGIC = re.compile(r"^(\s*[\w.,\s\[\]'\"]*?=\s*)[!%][^=]")
+_ASSIGNED_MAGIC = re.compile(r"^([\w.,\s\[\]'\"]*=\s*)[!%][^=]")
 
 
 class Mistake(NamedTuple):

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _GUESS = 0.5
 #: With this, people say of a line of Python that they know what they do there; tools for security
 #: leave it alone.
-_KNOWN = re.compile(r"#.*?\bnosec\b")
+_KNOWN = re.compile(r"\bnosec\b")
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _accepted(finding: Finding, snapshot: DocumentSnapshot) -> bool:
     if "nosec" not in part.source:
         return False
     lines = part.source.split("\n")[finding.location.start.line - 1 : finding.location.end.line]
-    return any(_KNOWN.search(line) for line in lines)
+    return any(_KNOWN.search(line.partition("#")[2]) for line in lines)
 
 
 async def _all(

@@ -15,7 +15,7 @@ _HEADER = re.compile(
     r"\s*(?:async\s+)?(?:def|class|if|elif|else|for|while|try|except|finally|with|match|case)\b"
 )
 _CONDITION = re.compile(r"(\s*(?:if|elif|while)\b[^=!<>:]*[^=!<>:\s])(\s*)=(?!=)")
-_PRINT = re.compile(r"\s*(print|exec)\s+(?P<what>[^#(\n][^#\n]*?)\s*$")
+_PRINT = re.compile(r"\s*(print|exec)\s+(?P<what>[^#(\s][^#\n]*)$")
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -40,7 +40,7 @@ def propose(part: Part, line: int, message: str) -> Fix | None:
         return _fix(part, Span(at, at + 1), "==", "Compare with == instead of assigning")
     if "missing parentheses in call to" in said and (match := _PRINT.match(text)):
         start = span.start + match.end(1)
-        what = match["what"]
+        what = match["what"].rstrip()
         return _fix(part, Span(start, end), f"({what})", "Put brackets around what is given to it")
     closer = _CLOSER.get(message[1:2]) if "was never closed" in said else None
     if closer and text.rstrip()[-1] not in ",([{:=+-*/":

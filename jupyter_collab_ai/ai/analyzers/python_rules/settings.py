@@ -330,7 +330,9 @@ def archive_extracted_unchecked(module: Module) -> Iterator[ast.AST]:
     confidence=0.65,
 )
 def timing_comparison(module: Module) -> Iterator[ast.AST | At]:
-    made = re.compile(r"(^|_)(hmac|digest|signature|sig|mac|hash|api_?key|csrf\w*)(_\w+)?$", re.I)
+    made = re.compile(
+        r"(^|_)(hmac|digest|signature|sig|mac|hash|api_?key|csrf\w{0,60})(_\w{1,60})?$", re.I
+    )
     for node in module.all(ast.Compare):
         if len(node.ops) != 1 or not isinstance(node.ops[0], ast.Eq | ast.NotEq):
             continue
@@ -399,7 +401,7 @@ def tags_removed_by_pattern(module: Module) -> Iterator[ast.AST]:
     for call, name in module.calls:
         if name in {"re.sub", "re.compile"} and call.args:
             text = constant(call.args[0])
-            if isinstance(text, str) and re.search(r"<\W*(/\W*)?script", text, re.IGNORECASE):
+            if isinstance(text, str) and re.search(r"<\W{0,20}script", text, re.IGNORECASE):
                 yield call
 
 

@@ -114,9 +114,9 @@ def not_awaited(module: Module) -> Iterator[ast.AST | At]:
                 yield call
 
 
-_QUANTIFIED = r"(?:[^()\\\[\]|]|\\.|\[[^\]]*\])"
+_QUANTIFIED = r"(?:[^()\\\[\]|]|\\.|\[[^\]]{0,100}\])"
 _NESTED = re.compile(
-    rf"\((?:\?:|\?P<\w+>)?(?:\\[wdsWDS]|\[[^\]]*\]|\.|{_QUANTIFIED})[+*]\)(?:[+*]|\{{\d+,\d*\}})"
+    rf"\((?:\?:|\?P<\w+>)?(?:\\[wdsWDS]|\.|{_QUANTIFIED})[+*]\)(?:[+*]|\{{\d+,\d*\}})"
 )
 
 
