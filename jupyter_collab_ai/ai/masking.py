@@ -4,19 +4,20 @@ Pure. A secret becomes a word of the same kind (:data:`WORD`) that no text holds
 same secret the same word throughout, so that code that is copied, moved or repaired by the model
 still means what it meant. No line is added or taken away, so places stay where they are.
 
-What counts as a secret is told from its form: the prefixes that issuers give their keys, private
-keys in PEM (RFC 7468), passwords in URLs, values that are given to names such as ``password`` or
-``api_key``, and long random words in quotes. Missed secrets leave; what is taken for one by
-mistake is put back in the answer, so that it costs little.
+Secrets are known by their forms (:mod:`.secrets_found`). Missed ones leave; what is taken for one
+by mistake is put back in the answer, so that it costs little. There may be tens of thousands of
+them: whatever is done for a text is done in one pass over it.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+from jupyter_collab_ai.ai.secrets_found import Place, places_of_secrets
 
 #: How a secret is called for the model: what it stands for is told by the number.
 WORD = "MASKED_SECRET_{number}_{tag}"
@@ -24,57 +25,11 @@ WORD = "MASKED_SECRET_{number}_{tag}"
 #: What stands for a secret in what is told to people.
 HIDDEN = "[secret]"
 
-#: Keys whose issuers have given them a form of their own.
-_KEYS = re.compile(
-    r"""(?<![A-Za-z0-9_])(?:
-      (?:AKIA|ASIA)[0-9A-Z]{16}                     # Amazon
-    | gh[pousr]_[A-Za-z0-9]{30,255}                 # GitHub
-    | github_pat_[A-Za-z0-9_]{40,255}
-    | glpat-[A-Za-z0-9_-]{20,100}                   # GitLab
-    | sk-[A-Za-z0-9_-]{20,255}                      # OpenAI, Anthropic and others
-    | (?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,255}   # Stripe
-    | xox[abeoprs]-[A-Za-z0-9-]{10,255}             # Slack
-    | AIza[0-9A-Za-z_-]{35}                         # Google
-    | ya29\.[0-9A-Za-z_-]{20,1000}
-    | npm_[A-Za-z0-9]{36}
-    | pypi-[A-Za-z0-9_-]{40,400}
-    | hf_[A-Za-z0-9]{30,100}                        # Hugging Face
-    | SG\.[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{30,60}
-    | dop_v1_[a-f0-9]{64}
-    | eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}    # JWT (RFC 7519)
-    )(?![A-Za-z0-9_])""",
-    re.VERBOSE,
-)
-#: The password in a URL (RFC 3986, section 3.2.1).
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>]{0,128}:([^\s/@'\"<>\\]{3,256})@")
-#: A value in quotes that is given to a name; group 1 the name, group 3 the value.
-_NAMED = re.compile(
-    r"""([A-Za-z_][\w.-]{0,60})          # a name
-        ["']?\]?\s{0,8}(?:=(?!=)|:=?|=>)\s{0,8}[bBrRuU]{0,2}(["'])
-        ([^"'\s\\]{4,512})\2""",
-    re.VERBOSE,
-)
-#: The same without quotes, as in ``.env`` files.
-_BARE = re.compile(r"^(?:export\s+)?([A-Z][A-Z0-9_]{2,60})=([^\s'\"#\\]{8,512})$", re.M)
-_PASSWORD = re.compile(r"pass(?:word|wd|phrase)?$|pwd$", re.IGNORECASE)
-_SECRET = re.compile(
-    r"(?:secret|token|api_?key|access_?key|private_?key|auth_?key|signing_?key|credentials?)$"
-    r"|secret_?key",
-    re.IGNORECASE,
-)
-_PEM = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----(.{0,16000}?)"
-    r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY-----",
-    re.DOTALL,
-)
-_PEM_LINE = re.compile(r"[A-Za-z0-9+/=]{16,128}")
-#: Long words in quotes; those that look random count.
-_RANDOM = re.compile(r"([\"'])([A-Za-z0-9+/_=-]{40,512})\1")
-#: Characters from which on a secret is nothing else, wherever it stands.
+#: Characters from which on a secret is nothing else, wherever it stands, and below which it is
+#: taken out where it was found alone.
 _LONG = 16
-#: Bits a character from which on a long word looks random; English has about four, with words
-#: joined by underscores, and base64 of random bytes nearly six.
-_RANDOM_BITS = 4.6
+_SHORT = 4
+_TOKEN = re.compile(r"[A-Za-z0-9_]+|[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True)
@@ -92,30 +47,65 @@ class Masks:
 
     def restore(self, text: str) -> str:
         """Put the secrets back."""
-        for word, secret in self.secrets.items():
-            text = text.replace(word, secret)
-        return text
+        if not self.secrets:
+            return text
+        return self._words.sub(lambda match: self.secrets.get(match[0], match[0]), text)
 
     def hide(self, text: str) -> str:
         """Take the secrets out of what is told to people, where they need not stand."""
-        for secret in sorted(self.secrets.values(), key=len, reverse=True):
-            if secret in text:
-                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
-        return text
+        if not self.secrets:
+            return text
+        return _replaced(text, self._finder.places(text), lambda _: HIDDEN)
+
+    def may_begin(self, end: str) -> bool:
+        """Tell whether a word may begin with these characters and go on."""
+        return end in self._beginnings
+
+    @cached_property
+    def _words(self) -> re.Pattern[str]:
+        tag = next(iter(self.secrets)).rpartition("_")[2]
+        return re.compile(WORD.format(number=r"\d{1,9}", tag=tag))
+
+    @cached_property
+    def _finder(self) -> _Finder:
+        return _Finder(secret for secret in self.secrets.values() if len(secret) >= _SHORT)
+
+    @cached_property
+    def _beginnings(self) -> frozenset[str]:
+        return frozenset(word[:size] for word in self.secrets for size in range(1, len(word)))
 
 
 def mask(texts: Sequence[str]) -> tuple[list[str], Masks]:
     """Take the secrets out of texts that belong together; return them, and the way back."""
-    found = sorted({secret for text in texts for secret in _secrets(text)}, key=len, reverse=True)
+    sure = [_joined(places_of_secrets(text)) for text in texts]
+    found = {
+        text[start:end] for text, places in zip(texts, sure, strict=True) for start, end in places
+    }
     if not found:
         return list(texts), Masks({})
+    # The same secret may stand elsewhere, where nothing tells that it is one.
+    finder = _Finder(secret for secret in found if len(secret) >= _SHORT)
+    everywhere = [
+        _joined([*places, *(one for one in finder.places(text) if _means_it(text, one))])
+        for text, places in zip(texts, sure, strict=True)
+    ]
+    secrets = sorted(
+        {
+            text[start:end]
+            for text, places in zip(texts, everywhere, strict=True)
+            for start, end in places
+        },
+        key=lambda secret: (-len(secret), secret),
+    )
     tag = _free_tag(texts)
     words = {
-        secret: WORD.format(number=number, tag=tag) for number, secret in enumerate(found, start=1)
+        secret: WORD.format(number=number, tag=tag)
+        for number, secret in enumerate(secrets, start=1)
     }
-    # Longer ones first: one may hold another.
-    pattern = re.compile("|".join(map(_where, found)))
-    masked = [pattern.sub(lambda match: words[match[0]], text) for text in texts]
+    masked = [
+        _replaced(text, places, words.__getitem__)
+        for text, places in zip(texts, everywhere, strict=True)
+    ]
     return masked, Masks({word: secret for secret, word in words.items()})
 
 
@@ -132,8 +122,7 @@ class Restorer:
         text = self._masks.restore(self._kept + piece)
         keep = 0
         for length in range(min(self._longest - 1, len(text)), 0, -1):
-            end = text[-length:]
-            if any(word.startswith(end) for word in self._masks.secrets):
+            if self._masks.may_begin(text[-length:]):
                 keep = length
                 break
         cut = len(text) - keep
@@ -146,76 +135,83 @@ class Restorer:
         return kept
 
 
-def _where(secret: str) -> str:
-    """Return a pattern for where a secret is taken out.
+class _Finder:
+    """Finds many words in a text at once, where they are not a part of other words."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        #: What may come after what; where a word has ended, nothing may come under "".
+        self._tree: dict[str, dict[str, object]] = {}
+        for word in words:
+            at: dict[str, object] = self._tree  # type: ignore[assignment]
+            for token in _TOKEN.findall(word):
+                at = at.setdefault(token, {})  # type: ignore[assignment]
+            at[""] = True
+
+    def places(self, text: str) -> Iterator[Place]:
+        """Return where words stand, the longest at each place; those that overlap are left out."""
+        tokens = [match.span() for match in _TOKEN.finditer(text)]
+        index = 0
+        while index < len(tokens):
+            at: dict[str, object] | None = self._tree  # type: ignore[assignment]
+            longest = None
+            ahead = index
+            while at is not None and ahead < len(tokens):
+                start, end = tokens[ahead]
+                at = at.get(text[start:end])  # type: ignore[assignment]
+                ahead += 1
+                if at is not None and "" in at:
+                    longest = ahead
+            if longest is None:
+                index += 1
+            else:
+                yield Place(tokens[index][0], tokens[longest - 1][1])
+                index = longest
+
+
+def _means_it(text: str, place: Place) -> bool:
+    """Tell whether a secret is meant where it was not found by its form.
 
     A short one may be a word that means something else elsewhere: a module, a part of a name.
     """
-    word = re.escape(secret)
-    if len(secret) >= _LONG:
-        return rf"(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])"
-    return rf"(?<=[\"':=]){word}(?=[\"'@\n]|\Z)"
+    start, end = place
+    if end - start >= _LONG:
+        return True
+    after = text[end : end + 1]
+    return text[start - 1 : start] in ('"', "'", ":", "=") and after in ("", '"', "'", "@", "\n")
+
+
+def _joined(places: Iterable[Place]) -> list[Place]:
+    """Return places in order, those that overlap as one."""
+    joined: list[Place] = []
+    for place in sorted(places):
+        if joined and place.start < joined[-1].end:
+            joined[-1] = Place(joined[-1].start, max(joined[-1].end, place.end))
+        else:
+            joined.append(place)
+    return joined
+
+
+def _replaced(text: str, places: Iterable[Place], put: Callable[[str], str]) -> str:
+    pieces: list[str] = []
+    at = 0
+    for start, end in places:
+        pieces += text[at:start], put(text[start:end])
+        at = end
+    pieces.append(text[at:])
+    return "".join(pieces)
 
 
 def _free_tag(texts: Sequence[str]) -> str:
     """Return a tag that makes words that no text holds; the same for the same texts."""
-    start, tag = WORD.partition("{")[0], "X"
-    while any(start in text and f"_{tag}" in text for text in texts):
-        tag += "X"
-    return tag
-
-
-def _secrets(text: str) -> Iterator[str]:
-    for match in _KEYS.finditer(text):
-        yield match[0]
-    for match in _URL.finditer(text):
-        if not _is_placeholder(match[1]):
-            yield match[1]
-    for match in _PEM.finditer(text):
-        yield from _PEM_LINE.findall(match[1])
-    for match in _NAMED.finditer(text):
-        if _is_secret(match[1], match[3]):
-            yield match[3]
-    for match in _BARE.finditer(text):
-        if _is_secret(match[1], match[2]):
-            yield match[2]
-    for match in _RANDOM.finditer(text):
-        if _looks_random(match[2]):
-            yield match[2]
-
-
-def _is_secret(name: str, value: str) -> bool:
-    if _is_placeholder(value):
-        return False
-    if _PASSWORD.search(name):
-        return True
-    # A token may be one of a language, and a secret the name of a thing: those are words.
-    return (
-        _SECRET.search(name) is not None
-        and len(value) >= 8
-        and any(character.isdigit() for character in value)
-        and any(character.isalpha() for character in value)
+    start = WORD.partition("{")[0]
+    if not any(start in text for text in texts):
+        return "X"
+    for tag in ("X", "XX", "XXX"):
+        if not any(f"_{tag}" in text for text in texts):
+            return tag
+    # A text has no room for all of so many letters.
+    taken = {four for text in texts for four in re.findall(r"_([A-Z]{4})", text)}
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return next(
+        tag for tag in map("".join, itertools.product(letters, repeat=4)) if tag not in taken
     )
-
-
-def _is_placeholder(value: str) -> bool:
-    """Tell whether a value stands for another that is not there, such as ``${PASSWORD}``."""
-    return (
-        value[0] in "<{$%["
-        or set(value) <= set("*xX.-_")
-        or value.startswith(WORD.partition("{")[0])
-        or bool(re.search(r"[{<(]", value))
-    )
-
-
-def _looks_random(value: str) -> bool:
-    kinds = (str.islower, str.isupper, str.isdigit)
-    if not all(any(kind(character) for character in value) for kind in kinds):
-        return False
-    return _bits(value) >= _RANDOM_BITS
-
-
-def _bits(value: str) -> float:
-    """Return the entropy of a word's characters, in bits a character (Shannon)."""
-    size = len(value)
-    return -sum(n / size * math.log2(n / size) for n in Counter(value).values())

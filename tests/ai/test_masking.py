@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 
 import pytest
@@ -42,6 +43,29 @@ def test_keys_are_known_by_their_form(kind: str) -> None:
         ("DATABASE_PASSWORD=correcthorse9", "correcthorse9"),
         ('PASSWORD: str = "x"\nSECRET_KEY = "abc123def456"', "abc123def456"),
         ("blob = 'q7Zk1Xw9PzL4vT2sB8nR5mY3cD6fG0hJ1kA9eU7iO5'", "q7Zk1Xw9PzL4vT2sB8nR5mY3cD6"),
+        ('password: str = "hunter2"', "hunter2"),
+        ('pw: str | None = "hunter2"', "hunter2"),
+        ('password = "correct horse battery"', "correct horse battery"),
+        ('password = """hunter2222"""', "hunter2222"),
+        ('password = "hunt\\"er22"', "hunt"),
+        ('h = {"Authorization": "Bearer abcdef1234567890abcdef"}', "abcdef1234567890abcdef"),
+        ('h = {"Authorization": "Basic dXNlcjpwYXNzd29yZDEyMw=="}', "dXNlcjpwYXNzd29yZDEyMw=="),
+        ("curl -H 'Authorization: Bearer abcdef1234567890' x", "abcdef1234567890"),
+        ("db:\n  password: Hunter2Hunter2\n", "Hunter2Hunter2"),
+        ("export db_password=Hunter2Hunter2\n", "Hunter2Hunter2"),
+        ("export DB_PASSWORD=swordfish\r\n", "swordfish"),
+        ("PASSWORD=hunter2\n", "hunter2"),
+        ("%env OPENAI_API_KEY=abc123def456ghi789", "abc123def456ghi789"),
+        ('pw = os.getenv("DB_PASSWORD", "hunter2222")', "hunter2222"),
+        ('password = os.environ.get("X") or "hunter2222"', "hunter2222"),
+        ('if password == "hunter2222":', "hunter2222"),
+        ('SECRET_KEY = "django-insecure-abcdefgh"', "django-insecure-abcdefgh"),
+        ("u = 'https://hooks.slack.com/services/T0/B0/abcdEFGHijkl'", "T0/B0/abcdEFGHijkl"),
+        ('c = "AccountName=a;AccountKey=abcdEFGH1234+/abcd==;"', "abcdEFGH1234+/abcd=="),
+        ('c = "Server=x;User Id=sa;Password=Sup3rS3cret;"', "Sup3rS3cret"),
+        ('connect("dbname=x user=y password=hunter2222")', "hunter2222"),
+        ('u = "https://x/y?api_key=abcdef1234567890"', "abcdef1234567890"),
+        ('requests.get(u, auth=("bob", "hunter2222"))', "hunter2222"),
     ],
 )
 def test_values_that_are_secrets(text: str, secret: str) -> None:
@@ -64,6 +88,21 @@ def test_values_that_are_secrets(text: str, secret: str) -> None:
         "name = 'a_rather_long_name_of_something_with_words'",
         "sha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'",
         "text = 'password'",
+        "password = getpass()",
+        "password = getpass('Password: ')",
+        "token = tokens[0]",
+        'if password == "":',
+        "password: str\ntoken: UInt64\npassword: SecretStr2 = Field(...)",
+        "    password=password,\n    token=self.token2",
+        "connect(user=user, password=other2)",
+        'compass = "north"',
+        'password = "Enter your password: "',
+        'PASSWORD = "password"',
+        "parser.add_argument('--password', '-p')",
+        'password = getpass("%s" % (host or "localhost"))',
+        'f"postgresql://{user}:{password}@{host}/x?password={password}"',
+        'h = {"Authorization": f"Bearer {token}"}',
+        "cursor.execute('SELECT 1 FROM u WHERE password=%s', (password,))",
     ],
 )
 def test_what_is_none_stays(text: str) -> None:
@@ -105,6 +144,53 @@ def test_words_that_are_there_already_are_not_taken_for_ours() -> None:
 def test_nothing_secret_is_in_a_repr() -> None:
     _, masks = mask([f"a = '{KEYS['github']}'"])
     assert KEYS["github"] not in repr(masks)
+
+
+def test_what_has_to_be_escaped_is_never_part_of_a_secret() -> None:
+    # The model's answer may be JSON, in which the words stand that secrets are put in for.
+    text = 'password = "a1b2\\"c3d4\\\\e5f6"\n'
+    (masked,), masks = mask([text])
+    assert masked.count("MASKED") == 3
+    assert not any(set(secret) & set("\"'\\\n") for secret in masks.secrets.values())
+    assert masks.restore(masked) == text
+
+
+def test_secrets_that_overlap_leave_nothing() -> None:
+    text = f"url = 'https://ada:{KEYS['github']}@x/?token={KEYS['github']}&password=abc'"
+    (masked,), masks = mask([text])
+    assert "ghp_" not in masked
+    assert masks.restore(masked) == text
+
+
+HOSTILE = [
+    "-eyJ" * 25_000,
+    "-----BEGIN PRIVATE KEY-----" * 4_000,
+    "password=" * 11_000,
+    "password = x or " * 6_000,
+    'password="' * 10_000,
+    "a" * 100_000,
+    '"' * 100_000,
+    "-" * 100_000,
+    "a://a:" * 16_000,
+    "-sk-" * 25_000,
+    "authorization:" * 7_000,
+    "\n".join(f"password = 'pass{number}word'" for number in range(5_000)),
+    f"MASKED_SECRET__{'X' * 90_000} password = 'hunter2'",
+    "token = 'a1-" + "-" * 500 + "'\n" + "-" * 90_000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:12]))
+def test_secrets_are_looked_for_soon(text: str) -> None:
+    begun = time.thread_time()
+    (masked,), masks = mask([text])
+    assert masks.restore(masked) == text
+    restorer = Restorer(masks)
+    pieces = [masked[at : at + 50] for at in range(0, len(masked), 50)]
+    assert "".join([*map(restorer.feed, pieces), restorer.end()]) == text
+    for _ in range(100):
+        masks.hide("The password of this is told to nobody. " * 50)
+    assert time.thread_time() - begun < 10
 
 
 _TEXTS = st.lists(
