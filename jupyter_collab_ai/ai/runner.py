@@ -97,6 +97,8 @@ class Runner:
         self._database = database
         self._permits = permits
         self._running: dict[OperationId, _Running] = {}
+        #: The users of operations that are about to be noted, and count already.
+        self._beginning: list[UserId] = []
         self._background: set[asyncio.Task[None]] = set()
         self._stop = database.changes.subscribe(store.TOPIC, self._cancelled_somewhere)
 
@@ -134,16 +136,21 @@ class Runner:
             OperationCancelled: Somebody cancelled it.
             TokenExpired, TokenRevoked, NotFound, RoleRequired: Whoever began it may not go on.
         """
+        user_id = run.principal.user_id
         try:
-            self._require_room(run.principal.user_id)
-            await self._database.write(lambda tx: _begin(tx, run, kind, details))
+            self._require_room(user_id)
+            self._beginning.append(user_id)
+            try:
+                await self._database.write(lambda tx: _begin(tx, run, kind, details))
+            finally:
+                self._beginning.remove(user_id)
         except BaseException:
             work.close()
             raise
         emit("operation", {"id": run.id, "kind": kind.value, "state": State.RUNNING.value})
         loss = _Loss()
         task = asyncio.create_task(self._to_end(run, kind, work, loss), name=f"collab-ai {run.id}")
-        self._running[run.id] = _Running(task, run.principal.user_id)
+        self._running[run.id] = _Running(task, user_id)
         watching = asyncio.create_task(self._watch(run.id, run.claim(kind), task, loss))
         try:
             # Not awaited itself: whoever waits for it is told of its end, and not cancelled.
@@ -234,8 +241,8 @@ class Runner:
         task.add_done_callback(self._background.discard)
 
     def _require_room(self, user_id: UserId) -> None:
-        own = sum(running.user_id == user_id for running in self._running.values())
-        if own >= MOST_OF_ONE or len(self._running) >= MOST_OF_ALL:
+        users = [*self._beginning, *(running.user_id for running in self._running.values())]
+        if users.count(user_id) >= MOST_OF_ONE or len(users) >= MOST_OF_ALL:
             raise RateLimited(
                 "Too many AI operations run at once; wait until one of them has ended.",
                 retry_after=5,

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from jupyter_collab_ai.ai import store
-from jupyter_collab_ai.ai.runner import Run
+from jupyter_collab_ai.ai.runner import MOST_OF_ONE, Run
 from jupyter_collab_ai.ai.store import Kind, State
-from jupyter_collab_ai.errors import OperationCancelled, StaleDocument
+from jupyter_collab_ai.errors import OperationCancelled, RateLimited, StaleDocument
 from jupyter_collab_ai.storage.tables import activity
 from tests.ai.house import FILE, AiHouse
 from tests.rooms.engine import person
@@ -82,3 +82,33 @@ async def test_the_debugger_and_the_generator_say_it_once(house: AiHouse) -> Non
     await house.generate()
     await house.generate(apply=False)
     assert await outcomes(house) == ["done", "done"]
+
+
+async def test_no_more_run_at_once_than_may(house: AiHouse) -> None:
+    """Also where all of them begin while the first is being noted."""
+    house.write(FILE, "x = 1\n")
+    runner = house.operations._runner
+    gate = asyncio.Event()
+
+    async def work() -> dict[str, Any]:
+        await gate.wait()
+        return {}
+
+    async with house.documents.hold(FILE) as document:
+
+        def begin(name: str) -> asyncio.Task[dict[str, Any]]:
+            one = Run(person(name), house.sessions.session, FILE, document)
+            return asyncio.create_task(runner.run(one, Kind.DEBUGGER, {}, lambda *_: None, work()))
+
+        tasks = [begin("ben") for _ in range(20)] + [begin("ada")]
+        refused, _ = await asyncio.wait(tasks[4:20])
+        assert all(isinstance(one.exception(), RateLimited) for one in refused)
+        gate.set()
+        assert await asyncio.gather(*tasks[:4], tasks[20]) == [{}] * 5
+        # What could not be noted takes no place.
+        for _ in range(MOST_OF_ONE + 1):
+            same = Run(person("ben"), house.sessions.session, FILE, document)
+            object.__setattr__(same, "session", None)
+            with pytest.raises(AttributeError):
+                await runner.run(same, Kind.DEBUGGER, {}, lambda *_: None, work())
+        assert await begin("ben") == {}
