@@ -26,6 +26,8 @@ MOST_FINDINGS = 50
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _NUMBERED = re.compile(r"^ *\d+\| ?")
+#: What may be half of a character in JSON.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _OPEN_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
 
 
@@ -175,9 +177,14 @@ def _json(answer: str) -> Any:
     for candidate in candidates:
         try:
             # Small models put line ends into strings as they are, also under a grammar.
-            return json.loads(candidate, strict=False)
+            data = json.loads(candidate, strict=False)
+            if _HALF.search(candidate):
+                json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise Unusable("it holds half of a character.") from None
         except (ValueError, RecursionError):
             continue
+        return data
     raise Unusable("it can't be read as JSON.")
 
 

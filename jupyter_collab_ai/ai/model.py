@@ -498,6 +498,7 @@ class Model:
             if not isinstance(data, list):
                 raise ModelFailed(self._strange())
             names = [item.id for item in data if isinstance(getattr(item, "id", None), str)]
+            names = [name for name in names if name == _whole_characters(name)]
         self._listed = (time.monotonic(), names)
         return list(names)
 
@@ -535,7 +536,7 @@ class Model:
                                 "ask for less at a time."
                             )
                         if on_delta is not None:
-                            on_delta(piece)
+                            on_delta(_whole_characters(piece))
                     reason = choice.finish_reason or reason
         if reason is None and self._begun != begun:
             # It was cut when we asked for something else: the server takes one at a time.
@@ -556,7 +557,7 @@ class Model:
             raise ModelFailed(self._strange())
         answer = self._ended(text, name, _usage(data.get("usage")), reason, asked)
         if on_delta is not None:
-            on_delta(text)
+            on_delta(answer.text)
         return answer
 
     def _ended(
@@ -574,6 +575,13 @@ class Model:
             raise ModelFailed(f"The answer of the AI server at {host} broke off; try again.")
         if not text.strip():
             raise ModelFailed(f"The model at {host} answered nothing; try again.")
+        try:
+            # Two halves may have come in two pieces.
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            raise ModelFailed(
+                f"The model at {host} answered with half of a character; try again."
+            ) from None
         if usage is None:
             usage = Usage(estimate_tokens(asked), estimate_tokens(len(text)), estimated=True)
         return Answer(text, name, usage)
@@ -660,11 +668,16 @@ class Model:
         return f"The AI server at {host} refuses ({status}): {self._quoted(error.message)}"
 
     def _quoted(self, message: object) -> str:
-        text = " ".join(str(message).split())
+        text = _whole_characters(" ".join(str(message).split()))
         if self.settings.api_key:
             text = text.replace(self.settings.api_key, "…")
         text = text[:200].rstrip(".")
         return f"“{text}”."
+
+
+def _whole_characters(text: str) -> str:
+    """Return a text without halves of characters, which JSON can hold and UTF-8 can't."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _pause(error: openai.APIStatusError | None, failures: int) -> float | None:

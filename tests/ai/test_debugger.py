@@ -377,6 +377,9 @@ GOOD = json.dumps({"summary": "s", "findings": [finding()], "assessments": []})
         "FIX 1\n<<<<<<< SEARCH\n=======\n>>>>>>> REPLACE\n",
         "<<<<<<< SEARCH\n" * 2000,
         "\ufffd\0\x1b[31m",
+        "x \ud83d",
+        '{"findings": [], "summary": "\\ud83d"}',
+        '{"findings": [{"title": "\\uDE00 is wrong", "line": 1, "quote": ""}]}',
     ],
 )
 async def test_an_answer_that_is_none_costs_nothing_but_the_model(debugger, fake, answer):

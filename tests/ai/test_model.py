@@ -52,6 +52,29 @@ async def test_an_answer_comes_in_pieces_and_whole(fake, model):
     assert fake.listed == 1, "the name is not asked for each time"
 
 
+async def test_half_of_a_character_is_no_answer(fake, model):
+    """JSON can hold one, UTF-8 can't: no database and no client takes it."""
+    for reply in (say.says("x = '\ud83d'"), say.says_at_once("x = '\ude00\ud83d'")):
+        fake.reply(reply)
+        heard = []
+        with pytest.raises(ModelFailed, match="half of a character"):
+            await model.ask(ASK, max_tokens=50, on_delta=heard.append)
+        "".join(heard).encode()
+
+
+async def test_the_halves_of_a_character_may_come_in_two_pieces(fake, model):
+    async def reply(chat):
+        await chat.begin()
+        await chat.send("x = '\ud83d")
+        await chat.send("\ude00'")
+        await chat.end()
+
+    fake.reply(reply)
+    heard = []
+    assert (await model.ask(ASK, max_tokens=50, on_delta=heard.append)).text == "x = '😀'"
+    "".join(heard).encode()
+
+
 async def _repeats(chat):
     """Answer with what was asked, in small pieces."""
     asked = chat.seen.body["messages"][0]["content"].split("\n")[0]
