@@ -282,7 +282,7 @@ def _compare(before: Analysis, after: Analysis, language: str) -> tuple[list[Che
     else:
         ok = len(broken) <= was_broken
         detail = "" if ok else "; ".join(map(_told, broken))
-        if ok and broken:
+        if ok and broken and not after.parses:
             detail = "The document did not parse before, elsewhere."
         checks.append(Check("parses", ok, detail or None))
         if not ok:

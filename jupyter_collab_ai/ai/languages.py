@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -83,3 +84,11 @@ def language_of_notebook(metadata: Mapping[str, Any]) -> str:
             name = name.strip().lower()
             return _ALIASES.get(name, name)
     return PYTHON
+
+
+def version_of_notebook(metadata: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the version of the language that a notebook's kernel ran last; empty if unknown."""
+    section = metadata.get("language_info")
+    version = section.get("version") if isinstance(section, Mapping) else None
+    match = re.match(r"(\d{1,4})\.(\d{1,4})", version) if isinstance(version, str) else None
+    return (int(match[1]), int(match[2])) if match else ()

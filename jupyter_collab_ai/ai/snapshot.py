@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from jupyter_collab_ai.ai.languages import language_of_notebook, language_of_path
+from jupyter_collab_ai.ai.languages import (
+    language_of_notebook,
+    language_of_path,
+    version_of_notebook,
+)
 from jupyter_collab_ai.ai.locations import Lines, Location, NoSuchPlace, Span
 from jupyter_collab_ai.ai.ports import View
 
@@ -46,6 +50,8 @@ class DocumentSnapshot:
     seq: int = 0
     #: Names that may be defined in what was left out of this copy.
     hidden_names: frozenset[str] = frozenset()
+    #: The version of the language that a notebook's kernel ran last; empty where it isn't known.
+    language_version: tuple[int, ...] = ()
 
     @classmethod
     def of_text(cls, path: str, text: str, *, language: str | None = None) -> DocumentSnapshot:
@@ -59,7 +65,8 @@ class DocumentSnapshot:
         language = (
             language_of_notebook(view.metadata) if view.notebook else language_of_path(view.path)
         )
-        return cls(view.path, language, parts, view.notebook, view.seq)
+        version = version_of_notebook(view.metadata) if view.notebook else ()
+        return cls(view.path, language, parts, view.notebook, view.seq, language_version=version)
 
     @cached_property
     def _by_id(self) -> Mapping[str | None, Part]:

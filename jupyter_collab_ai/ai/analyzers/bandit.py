@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.explanations import explain
 from jupyter_collab_ai.ai.analyzers.process import Processes
-from jupyter_collab_ai.ai.analyzers.python import in_python, one_line_end
+from jupyter_collab_ai.ai.analyzers.python_text import in_python, one_line_end
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Span, visible

@@ -35,6 +35,8 @@ _HEADERS = ("if True:", "else:", "except Exception:", "finally:", "try:")
 #: Cell magics whose cell is Python all the same (IPython's own).
 PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
 _ASSIGNED_MAGIC = re.compile(r"^([\w.,\s\[\]'\"]*=\s*)[!%][^=]")
+#: IPython's `/f x`, `,f a b` and `;f a b`: calls of f.
+_CALLED_WITHOUT_BRACKETS = re.compile(r"[,;/][^\W\d]")
 
 
 class Mistake(NamedTuple):
@@ -230,6 +232,12 @@ def trusted(mistakes: list[Mistake], touched: int, lines: int) -> list[Mistake]:
     return mistakes
 
 
+def _complete(source: str) -> bool:
+    """Tell whether a text is complete, so that the next line begins a statement."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return mistake_in(source, flags) is None
+
+
 def without_magics(source: str) -> tuple[str, bool]:
     """Replace what IPython takes for itself, line by line; and tell whether any was there."""
     lines = source.split("\n")
@@ -243,6 +251,8 @@ def without_magics(source: str) -> tuple[str, bool]:
         starts = stripped.startswith(("%", "!", "?")) or (
             stripped.endswith("?") and not stripped.startswith(("#", "'", '"'))
         )
+        if not (continued or starts) and _CALLED_WITHOUT_BRACKETS.match(line):
+            starts = _complete("\n".join(lines[:index]))
         if continued or starts:
             continued = line.rstrip().endswith("\\")
             lines[index], found = f"{indent_of(line)}pass", True
@@ -254,21 +264,42 @@ def without_magics(source: str) -> tuple[str, bool]:
     return "\n".join(lines), found
 
 
-def meaning(source: str, flags: int) -> tuple[str | None, list[str]]:
-    """Return a digest of what a text means to Python, and the names that it defines."""
+def meaning(source: str, flags: int) -> tuple[str | None, list[str], list[str]]:
+    """Return a digest of what a text means to Python, and the names that it defines.
+
+    The first names are those of functions and classes, the second all that get a value.
+    """
     try:
         tree: ast.Module = compile(
             source, "<text>", "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True
         )
         digest = hashlib.sha256(ast.dump(tree).encode("utf-8", "replace")).hexdigest()
     except (RecursionError, MemoryError):
-        return None, []
+        return None, [], []
     names = [
         node.name
         for node in tree.body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
-    return digest, names
+    return digest, names, sorted(bound(tree))
+
+
+def bound(tree: ast.Module) -> set[str]:
+    """Return the names that get a value when a text runs: not those of functions in it."""
+    names: set[str] = set()
+    todo: list[ast.AST] = [*tree.body]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+        elif not isinstance(node, ast.Lambda | ast.comprehension):
+            todo.extend(ast.iter_child_nodes(node))
+    return names
 
 
 def examine(source: str, *, notebook: bool, ends: float) -> dict[str, Any]:
@@ -278,7 +309,7 @@ def examine(source: str, *, notebook: bool, ends: float) -> dict[str, Any]:
     if mistake_in(text, flags) is not None and notebook:
         text, _ = without_magics(source)
     mistakes, readable, touched = mask(text, flags, ends)
-    digest, names = (None, []) if readable is None else meaning(readable, flags)
+    digest, names, given = (None, [], []) if readable is None else meaning(readable, flags)
     original = source.split("\n")
     hidden = {name for line in touched for name in _NAME.findall(original[line - 1])}
     if readable is None:
@@ -291,6 +322,7 @@ def examine(source: str, *, notebook: bool, ends: float) -> dict[str, Any]:
         "hidden": sorted(hidden) if mistakes else [],
         "meaning": digest if not mistakes else None,
         "names": names,
+        "bound": given,
     }
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import platform
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jupyter_collab_ai.ai.analyzers import compile_worker
 from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
+from jupyter_collab_ai.ai.analyzers.newer_python import (
+    NewerPython,
+    in_older_words,
+    lines_of,
+    names_on,
+    told,
+)
+from jupyter_collab_ai.ai.analyzers.process import Processes
+from jupyter_collab_ai.ai.analyzers.python_text import in_python, one_line_end
 from jupyter_collab_ai.ai.analyzers.syntax_fixes import propose
 from jupyter_collab_ai.ai.analyzers.workers import PYTHON_COMPILER, PYTHON_READER, Workers
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
@@ -16,10 +24,10 @@ from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Span, visible
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
 
+log = logging.getLogger(__name__)
+
 NAME = "cpython"
 VERSION = platform.python_version()
-
-_OTHER_LANGUAGE = re.compile(r"\s*%%\w")
 
 
 @dataclass(frozen=True)
@@ -35,13 +43,16 @@ class Syntax:
     meaning: dict[str | None, str | None] = field(default_factory=dict)
     #: The functions and classes that the document defines at its top level.
     names: frozenset[str] = frozenset()
+    #: For each cell, all names that get a value when it runs.
+    bound: dict[str | None, frozenset[str]] = field(default_factory=dict)
 
 
 class PythonSyntax:
-    """Asks CPython."""
+    """Asks CPython, and where it refuses something, whether a newer one would take it."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers, processes: Processes) -> None:
         self._workers = workers
+        self._newer = NewerPython(processes)
 
     async def check(self, snapshot: DocumentSnapshot) -> Syntax:
         """Return what does not parse.
@@ -50,8 +61,11 @@ class PythonSyntax:
             AnalyzerFailed: It can't be told.
         """
         parts = [part for part in snapshot.code() if in_python(part, snapshot)]
-        answers = await self._ask([one_line_end(part.source) for part in parts], snapshot)
+        texts = [one_line_end(part.source) for part in parts]
+        answers = await self._ask(texts, snapshot)
         findings: list[Finding] = []
+        if any(answer["mistakes"] for answer in answers):
+            findings = await self._forgive(parts, texts, answers, snapshot)
         sources: dict[str | None, str] = {}
         replaced: dict[str | None, frozenset[int]] = {}
         hidden: set[str] = set()
@@ -78,7 +92,49 @@ class PythonSyntax:
             replaced,
             {part.cell_id: answer["meaning"] for part, answer in zip(parts, answers, strict=True)},
             frozenset(name for answer in answers for name in answer["names"]),
+            {
+                part.cell_id: frozenset(answer["bound"])
+                for part, answer in zip(parts, answers, strict=True)
+            },
         )
+
+    async def _forgive(
+        self,
+        parts: list[Part],
+        texts: list[str],
+        answers: list[dict[str, Any]],
+        snapshot: DocumentSnapshot,
+    ) -> list[Finding]:
+        """Take back what is no mistake for a newer Python, and tell that it needs one."""
+        try:
+            opinions = await self._newer.look_at(parts, snapshot)
+        except AnalyzerFailed as error:
+            log.warning("Whether a newer Python reads it can't be told: %s", error)
+            return []
+        concerned = [
+            index
+            for index, (answer, opinion) in enumerate(zip(answers, opinions, strict=True))
+            if answer["mistakes"] and opinion.newer
+        ]
+        older = [in_older_words(texts[index], opinions[index].newer) for index in concerned]
+        findings: list[Finding] = []
+        for index, again in zip(concerned, await self._ask(older, snapshot), strict=True):
+            part, opinion = parts[index], opinions[index]
+            lines = lines_of(part, opinion.newer)
+            again["mistakes"] = [
+                mistake
+                for mistake in again["mistakes"]
+                if opinion.wrong and mistake["line"] not in lines
+            ]
+            if opinion.wrong and not again["mistakes"]:
+                # Both on one line: the mistake is the one that matters.
+                again["mistakes"] = answers[index]["mistakes"]
+            again["touched"] = sorted(lines | set(again["touched"]))
+            again["hidden"] = [*again["hidden"], *names_on(texts[index], lines)]
+            again["meaning"] = None
+            answers[index] = again
+            findings += told(part, opinion.newer, snapshot, NAME)
+        return findings
 
     async def _ask(self, texts: list[str], snapshot: DocumentSnapshot) -> list[dict[str, Any]]:
         if not texts:
@@ -90,24 +146,6 @@ class PythonSyntax:
         if not isinstance(answers, list) or len(answers) != len(texts):
             raise AnalyzerFailed("Python could not read the text; it may be nested too deeply.")
         return answers
-
-
-def one_line_end(source: str) -> str:
-    """Make sure that a text has the lines that it seems to have, without moving a character.
-
-    Python takes a lone carriage return for the end of a line; documents do not. A byte order
-    mark is allowed in a file but not in a text; a form feed at the beginning means nothing.
-    """
-    if source.startswith("\ufeff"):
-        source = f"\x0c{source[1:]}"
-    return source.replace("\r", " ")
-
-
-def in_python(part: Part, snapshot: DocumentSnapshot) -> bool:
-    """Tell whether a part is Python: a cell may begin with a magic that makes it another."""
-    if not snapshot.is_notebook or not _OTHER_LANGUAGE.match(part.source):
-        return True
-    return part.source.lstrip().startswith(compile_worker.PYTHON_MAGICS)
 
 
 def _finding(part: Part, mistake: dict[str, Any]) -> Finding:

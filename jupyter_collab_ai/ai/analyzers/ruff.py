@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -13,14 +15,14 @@ from ruff import find_ruff_bin  # type: ignore[import-untyped]
 from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.explanations import explain
 from jupyter_collab_ai.ai.analyzers.process import Processes
-from jupyter_collab_ai.ai.analyzers.python import in_python, one_line_end
+from jupyter_collab_ai.ai.analyzers.python_text import for_ruff, in_python
 from jupyter_collab_ai.ai.analyzers.rules import (
     HINTS,
     IGNORED,
     SELECTED,
     rule_for,
 )
-from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Fix
+from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Fix, Severity
 from jupyter_collab_ai.ai.languages import PYTHON
 from jupyter_collab_ai.ai.locations import Location, NoSuchPlace, Position, Span, visible
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
@@ -69,10 +71,7 @@ class Ruff:
         parts = [part for part in snapshot.code() if in_python(part, snapshot)]
         if not parts:
             return []
-        if snapshot.is_notebook:
-            name, text = "document.ipynb", _notebook(parts)
-        else:
-            name, text = "document.py", one_line_end(parts[0].source)
+        name, text = for_ruff(parts, snapshot)
         output = await self._processes.run(
             self._command(name, snapshot), stdin=text.encode("utf-8", "replace")
         )
@@ -111,6 +110,32 @@ class Ruff:
         ]
 
 
+def defined_below(
+    finding: Finding, snapshot: DocumentSnapshot, bound: Mapping[str | None, frozenset[str]]
+) -> Finding:
+    """Say of a name without a value that a later cell of the notebook gives it one.
+
+    Cells may be run in any order, so that it is there for whoever ran that cell first.
+    """
+    if finding.rule != _UNDEFINED or not snapshot.is_notebook:
+        return finding
+    name = snapshot.text_at(finding.location)
+    ids = snapshot.cell_ids
+    later = ids[ids.index(finding.location.cell_id) + 1 :]
+    if not any(name in bound.get(cell_id, ()) for cell_id in later):
+        return finding
+    return replace(
+        finding,
+        severity=Severity.WARNING,
+        confidence=0.8,
+        title=f"`{name}` gets its value in a cell below",
+        explanation="In a kernel that has just started, and wherever all cells are run from the "
+        "top, the name has no value yet and Python raises NameError. It works only after the cell "
+        "below was run. Move that cell up.",
+        fix=None,
+    )
+
+
 def _first_ones(findings: list[Finding]) -> list[Finding]:
     """Leave out what would fill a report with one rule: a table may break it in every line."""
     count: Counter[str | None] = Counter()
@@ -120,34 +145,6 @@ def _first_ones(findings: list[Finding]) -> list[Finding]:
         if count[finding.rule] <= MOST_OF_A_RULE:
             kept.append(finding)
     return kept
-
-
-def _notebook(parts: list[Part]) -> str:
-    cells: list[dict[str, Any]] = []
-    for part in parts:
-        source = one_line_end(part.source)
-        first, _, rest = source.lstrip().partition("\n")
-        if first.startswith("%%"):
-            # The cell is Python; ruff would leave it out.
-            before = source[: len(source) - len(source.lstrip())]
-            source = f"{before}{'#' * len(first)}\n{rest}"
-        cells.append(
-            {
-                "cell_type": "code",
-                "execution_count": None,
-                "metadata": {},
-                "outputs": [],
-                "source": source,
-            }
-        )
-    return json.dumps(
-        {
-            "cells": cells,
-            "metadata": {"language_info": {"name": "python"}},
-            "nbformat": 4,
-            "nbformat_minor": 4,
-        }
-    )
 
 
 def _finding(parts: list[Part], diagnostic: dict[str, Any], *, notebook: bool) -> Finding | None:

@@ -16,10 +16,18 @@ from jupyter_collab_ai.ai.analyzers.oxlint import Oxlint
 from jupyter_collab_ai.ai.analyzers.process import Processes
 from jupyter_collab_ai.ai.analyzers.python import PythonSyntax, Syntax
 from jupyter_collab_ai.ai.analyzers.python_rules.analyzer import PythonRules
-from jupyter_collab_ai.ai.analyzers.ruff import Ruff
+from jupyter_collab_ai.ai.analyzers.ruff import Ruff, defined_below
 from jupyter_collab_ai.ai.analyzers.trees import Data, R, Sql, TreeSitter
 from jupyter_collab_ai.ai.analyzers.workers import Workers
-from jupyter_collab_ai.ai.findings import Category, Finding, Fix, in_order, merge, unique
+from jupyter_collab_ai.ai.findings import (
+    Category,
+    Finding,
+    Fix,
+    Severity,
+    in_order,
+    merge,
+    unique,
+)
 from jupyter_collab_ai.ai.locations import NoSuchPlace
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot
 
@@ -72,7 +80,7 @@ class Analyzers:
         """
         processes = processes or Processes()
         self._workers = workers = workers or Workers()
-        self._python = PythonSyntax(workers)
+        self._python = PythonSyntax(workers, processes)
         own: list[Analyzer] = [
             *(
                 Ruff(processes, hints=hints),
@@ -118,6 +126,7 @@ class Analyzers:
         ]
         found = [item for item in found if not _accepted(item, snapshot)]
         if syntax is not None:
+            found = [defined_below(item, readable, syntax.bound) for item in found]
             # What the parser says of the syntax is the last word about it.
             found = [item for item in found if item.category is not Category.SYNTAX]
             found = [*syntax.findings, *found]
@@ -125,7 +134,7 @@ class Analyzers:
             one.checks_syntax and answer is not None
             for one, answer in zip(chosen, answers, strict=True)
         )
-        broken = any(finding.category is Category.SYNTAX for finding in found)
+        broken = any(map(_does_not_parse, found))
         return Analysis(
             tuple(in_order(unique(found), snapshot.cell_ids)),
             tuple(ran),
@@ -139,7 +148,7 @@ class Analyzers:
         """Tell whether all of a document parses; None where nobody can tell."""
         if snapshot.language in python.LANGUAGES:
             syntax = await self._syntax(snapshot, [], [])
-            return None if syntax is None else not syntax.findings
+            return None if syntax is None else not any(map(_does_not_parse, syntax.findings))
         chosen = [
             one
             for one in self._analyzers
@@ -166,6 +175,11 @@ class Analyzers:
             return None
         ran.append(f"{python.NAME} {python.VERSION}")
         return syntax
+
+
+def _does_not_parse(finding: Finding) -> bool:
+    """Tell whether a finding says so; that a newer version is needed is told as information."""
+    return finding.category is Category.SYNTAX and finding.severity is Severity.ERROR
 
 
 def _same_line(one: Finding, other: Finding) -> bool:

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from jupyter_collab_ai.ai.analyzers.compile_worker import without_magics
-from jupyter_collab_ai.ai.analyzers.python import in_python, one_line_end
+from jupyter_collab_ai.ai.analyzers.python_text import in_python, one_line_end
 from jupyter_collab_ai.ai.analyzers.workers import PYTHON_READER, PYTHON_RULES, Workers
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.languages import PYTHON
