@@ -9,6 +9,8 @@ from .model import At, bug
 from .module import LOOPS, Module, bound_in, inside, is_pure, names_in, same, words
 
 _IN_PLACE = frozenset({"sort", "reverse", "append", "extend", "insert", "clear"})
+#: Packages whose sequences give back a sorted copy.
+_SORTED_COPIES = words("polars torch jax ibis dask cudf cupy tensorflow pyspark xarray pymongo")
 _STRING_METHODS = words(
     "replace strip lstrip rstrip lower upper title capitalize swapcase casefold format join "
     "zfill removeprefix removesuffix encode decode translate expandtabs center ljust rjust"
@@ -40,12 +42,33 @@ def none_from_in_place(module: Module) -> Iterator[ast.AST]:
             # numpy's and polars' sort() take arguments by place or are not called on lists.
             known = isinstance(owner, ast.List) or (module.scope_of(call), owner.id) in lists
             usual = {"reverse", "key"} >= {item.arg for item in call.keywords}
-            if known or (usual and isinstance(parent, ast.Return)):
+            back = isinstance(parent, ast.Return) or (
+                _given_back(parent, call) and not _sorts_otherwise(module)
+            )
+            if known or (usual and back):
                 yield call
         elif isinstance(owner, ast.List | ast.ListComp) or (
             isinstance(owner, ast.Name) and (module.scope_of(call), owner.id) in lists
         ):
             yield call
+
+
+def _given_back(statement: ast.AST | None, call: ast.expr) -> bool:
+    """Tell whether the result of a method becomes the value of the name it was called on."""
+    return (
+        isinstance(statement, ast.Assign)
+        and statement.value is call
+        and isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and [getattr(target, "id", "") for target in statement.targets] == [call.func.value.id]
+    )
+
+
+def _sorts_otherwise(module: Module) -> bool:
+    """Tell whether there may be things whose sort() makes a sorted copy."""
+    tops = {name.partition(".")[0] for name in module.imports.values()}
+    return bool(tops & _SORTED_COPIES)
 
 
 def _lists(module: Module) -> set[tuple[ast.AST, str]]:
@@ -61,7 +84,21 @@ def _lists(module: Module) -> set[tuple[ast.AST, str]]:
             isinstance(value, ast.Call) and module.name_of(value.func) in {"list", "sorted"}
         )
         key = (module.scope_of(node), node.id)
-        (lists if makes else others).add(key)
+        changed = (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Attribute)
+            and value.func.attr in _IN_PLACE
+            and _given_back(parent, value)
+        )
+        if not changed:
+            (lists if makes else others).add(key)
+    for arg in module.all(ast.arg):
+        key = (module.scope_of(arg), arg.arg)
+        annotation = arg.annotation
+        if isinstance(annotation, ast.Subscript):
+            annotation = annotation.value
+        if module.name_of(annotation) in {"list", "typing.List"}:
+            lists.add(key)
     return lists - others
 
 

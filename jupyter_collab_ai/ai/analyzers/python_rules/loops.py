@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from .local_names import functions
 from .model import At, bug
 from .module import (
+    FUNCTIONS,
     Module,
     argument,
     body_of,
@@ -18,6 +19,7 @@ from .module import (
     is_pure,
     leaves,
     names_in,
+    parameters,
     same,
     words,
 )
@@ -40,9 +42,11 @@ def endless_loop(module: Module) -> Iterator[ast.AST]:
         if not asked or isinstance(loop.test, ast.Constant) or not _depends_on_names(module, loop):
             continue
         scope = module.scope_of(loop)
-        if isinstance(scope, ast.Module | ast.ClassDef | ast.Lambda):
+        if isinstance(scope, ast.ClassDef | ast.Lambda):
             continue
         if _left(loop.body) or asked & bound_in(loop.body) or _elsewhere(module, scope, asked):
+            continue
+        if _set_outside(module, scope, asked):
             continue
         if not any(_may_change(module, node, asked) for node in inside(loop.body)):
             yield loop
@@ -84,12 +88,33 @@ def _elsewhere(module: Module, scope: ast.AST, asked: set[str]) -> bool:
             return True
         if not isinstance(node, ast.Name) or node.id not in asked:
             continue
-        if module.scope_of(node) is not scope:
+        inner = module.scope_of(node)
+        if inner is not scope:
+            if isinstance(scope, ast.Module) and _is_own(inner, node.id):
+                continue
             return True
         parent = module.parent(node)
         if isinstance(parent, ast.Attribute) and not isinstance(module.parent(parent), ast.Call):
             return True
     return False
+
+
+def _set_outside(module: Module, scope: ast.AST, asked: set[str]) -> bool:
+    """Tell whether the function around a function may give one of the names another value."""
+    if not isinstance(scope, FUNCTIONS):
+        return False
+    free = {name for name in asked if not _is_own(scope, name)}
+    stores = [node.id for node in module.all(ast.Name) if isinstance(node.ctx, ast.Store)]
+    return any(stores.count(name) > 1 for name in free)
+
+
+def _is_own(scope: ast.AST, name: str) -> bool:
+    """Tell whether a name in a function is the function's own: a global one is handled before."""
+    if not isinstance(scope, (*FUNCTIONS, ast.Lambda)):
+        return False
+    if name in {arg.arg for arg in parameters(scope)}:
+        return True
+    return isinstance(scope, FUNCTIONS) and name in bound_in(scope.body)
 
 
 def _may_change(module: Module, node: ast.AST, asked: set[str]) -> bool:
