@@ -117,3 +117,17 @@ async def test_a_name_from_a_cell_below_is_no_unknown_name(analyzers):
     ]
     snapshot = notebook("print(count)", "def f():\n    count = 1\n    return count")
     assert told(await analyzers.analyze(snapshot)) == [("c0", 1, "error", "F821")]
+
+
+@pytest.mark.parametrize(
+    ("source", "severity"),
+    [
+        ("def again():\n    raise\n\ntry:\n    print()\nexcept OSError:\n    again()\n", "warning"),
+        ("from there import Literal\nx: Literal['redis', 'valkey'] = 'redis'\n", "warning"),
+        ("globals().update(a=1)\nprint(a)\n", None),
+        ("print(a)\n", "error"),
+    ],
+)
+async def test_what_may_be_right_is_no_error(analyzers, source, severity):
+    found = {item.severity.value for item in (await analyzers.analyze(text(source))).findings}
+    assert found == ({severity} if severity else set())

@@ -6,6 +6,15 @@ import pytest
 
 from tests.ai.test_python_rules import hits
 
+PAGE = (
+    "from flask import Flask, request\napp = Flask(__name__)\n@app.{}('/d')\ndef d():\n"
+    "    return {}"
+)
+LOGGED = (
+    "import logging\nfrom flask import request\nlog = logging.getLogger(__name__)\n\n"
+    "def f():\n    {}"
+)
+
 #: rule, the line of the fault, the faulty text
 FAULTY = [
     # A notebook's cell is no function.
@@ -15,6 +24,23 @@ FAULTY = [
     ("none-from-in-place", 2, "xs = [3, 1]\nxs = xs.sort()\nprint(xs)"),
     ("none-from-in-place", 3, "xs = []\nfor x in range(3):\n    xs = xs.append(x)"),
     ("none-from-in-place", 2, "def f(xs: list[int], x):\n    xs = xs.append(x)\n    return xs"),
+    ("cross-site-scripting", 5, PAGE.format("get", "'<h1>' + request.args['n']")),
+    ("cross-site-scripting", 5, PAGE.format("post", "f'<h1>{request.form.get(1)}</h1>'")),
+    ("log-injection", 6, LOGGED.format('log.info("user %s", request.args["n"])')),
+    ("hard-coded-credential", 1, "token = 'ghp_16C7e42F292c6912E7710c838347Ae178B4a'"),
+    ("cookie-without-protection", 2, "def f(response):\n    response.set_cookie('a', 'b')"),
+    (
+        "attribute-never-set",
+        6,
+        "class A:\n    def __init__(self):\n        self.total = 0\n\n    def f(self):\n"
+        "        return self.totl + self.other()",
+    ),
+    (
+        "attribute-never-set",
+        6,
+        "class A:\n    def __init__(self):\n        self.x = 0\n\n    def f(self):\n"
+        "        return self.helper()\n\nA().f()",
+    ),
 ]
 #: rule, a text in which it has nothing to say
 RIGHT = [
@@ -32,6 +58,23 @@ RIGHT = [
     ("none-from-in-place", "def f(frame, row):\n    frame = frame.append(row)\n    return frame"),
     ("none-from-in-place", "def f(cursor):\n    cursor = cursor.sort('a', -1)\n    return cursor"),
     ("none-from-in-place", "def f(xs):\n    ys = xs.sort()\n    return ys"),
+    ("cross-site-scripting", PAGE.format("get", "{'n': request.args['n']}")),
+    ("cross-site-scripting", PAGE.format("get", "request.get_json()")),
+    ("cross-site-scripting", PAGE.replace("flask", "fastapi").format("get", "request.args['n']")),
+    (
+        "cross-site-scripting",
+        "import tornado.web\nclass H(tornado.web.RequestHandler):\n    def get(self):\n"
+        "        name = self.get_argument('n')\n        self.write(dict(name=name))",
+    ),
+    ("log-injection", LOGGED.format('log.debug("Bad: %r", request.args["n"])')),
+    ("hard-coded-credential", "token = r'[-!#$%&*+.^_`|~0-9a-zA-Z]+'"),
+    ("cookie-without-protection", "class C:\n    def f(self, c):\n        self.jar.set_cookie(c)"),
+    # It is joined to others elsewhere, which have the rest.
+    (
+        "attribute-never-set",
+        "class Parser:\n    def __init__(self):\n        self.x = 0\n\n    def f(self):\n"
+        "        return self.peek(), self.token()",
+    ),
 ]
 
 

@@ -33,6 +33,8 @@ _NOTEBOOK_NAMES = frozenset(
 )
 #: Magics after which any name may exist.
 _DEFINING_MAGICS = ("%run", "%load", "%pylab", "%%cython", "%autocall", "%store", "%pull")
+#: Calls after which the same is so.
+_DEFINING_CALLS = ("globals().update(", "globals()[")
 _UNDEFINED = "F821"
 #: Fixes that ruff calls unsafe for the only reason that they may take a comment away.
 _MAY_DROP_COMMENTS = frozenset(
@@ -86,7 +88,8 @@ class Ruff:
             for diagnostic in diagnostics
             if (finding := _finding(parts, diagnostic, notebook=snapshot.is_notebook)) is not None
         ]
-        if any(magic in part.source for part in parts for magic in _DEFINING_MAGICS):
+        defines = (*_DEFINING_MAGICS, *_DEFINING_CALLS)
+        if any(way in part.source for part in parts for way in defines):
             findings = [finding for finding in findings if finding.rule != _UNDEFINED]
         return _first_ones(findings)
 
@@ -156,6 +159,9 @@ def _finding(parts: list[Part], diagnostic: dict[str, Any], *, notebook: bool) -
     span = visible(part.source, _span(part, diagnostic["location"], diagnostic["end_location"]))
     rule = rule_for(code)
     message = str(diagnostic["message"])
+    if code == _UNDEFINED and _quoted(part.source, span):
+        # A type in quotes may be a value: of a Literal that comes by another name, say.
+        rule = replace(rule, severity=Severity.WARNING, confidence=0.6)
     return Finding(
         rule.category,
         rule.severity,
@@ -168,6 +174,12 @@ def _finding(parts: list[Part], diagnostic: dict[str, Any], *, notebook: bool) -
         cwe=rule.cwe,
         fix=_fix(part, diagnostic, rule.category),
     )
+
+
+def _quoted(source: str, span: Span) -> bool:
+    """Tell whether a name stands in quotes, alone."""
+    before, after = source[: span.start][-1:], source[span.end :][:1]
+    return before == after and before in {"'", '"'}
 
 
 def _span(part: Part, start: dict[str, int], end: dict[str, int]) -> Span:

@@ -126,6 +126,10 @@ class Rule:
     cwe: str | None
 
 
+#: What a helper that a handler calls, and tables that are put together, do rightly.
+_UNSURE = ("PLE0704", "PLE0605")
+
+
 def rule_for(code: str) -> Rule:
     """Return what a finding of the rule ``code`` is."""
     cwe = _CWE.get(code)
@@ -143,6 +147,8 @@ def rule_for(code: str) -> Rule:
         if code.startswith(_DANGEROUS):
             return Rule(Category.SECURITY, Severity.ERROR, 0.8, cwe)
         return Rule(Category.SECURITY, Severity.WARNING, 0.7, cwe)
+    if code in _UNSURE:
+        return Rule(Category.BUG, Severity.WARNING, 0.5, cwe)
     if code.startswith(_ERRORS):
         return Rule(Category.BUG, Severity.ERROR, 0.95, cwe)
     if code == "E722":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Iterator
 
 from .local_names import CHANGING, is_empty_container
@@ -75,14 +76,23 @@ def attribute_never_set(module: Module) -> Iterator[ast.AST | At]:
         }
         if names & (_SPECIAL - _GIVEN) or any("import *" in ast.unparse(n) for n in owner.body):
             continue
-        told: set[str] = set()
+        missing: dict[str, ast.Attribute] = {}
         for method in _methods(owner):
             if method.decorator_list and not _is_property(method):
                 continue
             for node in _own(method):
-                if node.attr not in names and node.attr not in told:
-                    told.add(node.attr)
-                    yield At(node, f"`{owner.name}` never sets `{node.attr}`")
+                if node.attr not in names:
+                    missing.setdefault(node.attr, node)
+        # Where several are missing, a class to which it is joined elsewhere has them; so may one
+        # that derives from it have a method.
+        alone = len(missing) == 1
+        made = any(called == owner.name for _, called in module.calls)
+        for name, node in missing.items():
+            parent = module.parent(node)
+            asked = isinstance(parent, ast.Call) and parent.func is node
+            likely = alone and (made or not asked)
+            if likely or difflib.get_close_matches(name, names - _GIVEN, 1, 0.8):
+                yield At(node, f"`{owner.name}` never sets `{name}`")
 
 
 def _is_property(method: Function) -> bool:

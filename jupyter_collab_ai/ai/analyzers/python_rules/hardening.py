@@ -20,6 +20,8 @@ _PLACEHOLDER = re.compile(
     r"|null|env|prompt|field|\s)",
     re.IGNORECASE,
 )
+#: What stands in a regular expression and hardly in a secret: the token of a grammar, say.
+_PATTERN = re.compile(r"\[[^\]]+\][+*?{]|\\[dDwWsSbB]|\(\?|\.[*+]")
 _NO_PASSWORD = re.compile(
     r"(postgresql|postgres|mysql|mongodb|redis|mssql)(\+\w+)?://\w+:?@(?!localhost|127)"
 )
@@ -85,7 +87,12 @@ def _looks_secret(node: ast.expr) -> bool:
     text = constant(node)
     if isinstance(text, bytes):
         text = text.decode("latin-1")
-    return isinstance(text, str) and len(text) >= 3 and not _PLACEHOLDER.search(text)
+    return (
+        isinstance(text, str)
+        and len(text) >= 3
+        and not _PLACEHOLDER.search(text)
+        and not _PATTERN.search(text)
+    )
 
 
 def _high_entropy(node: ast.expr) -> bool:

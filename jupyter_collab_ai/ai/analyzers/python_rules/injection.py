@@ -9,8 +9,18 @@ from dataclasses import dataclass, replace
 
 from .flow import Flow
 from .model import Hit, Rule, Severity, check
-from .module import Module, argument, constant, inside, keyword, names_in, words
-from .trust import PARAMETER, REMOTE, TYPED, Taint
+from .module import (
+    Function,
+    Module,
+    argument,
+    constant,
+    enclosing,
+    inside,
+    keyword,
+    names_in,
+    words,
+)
+from .trust import PARAMETER, REMOTE, TYPED, Taint, is_request
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,10 @@ _LDAP_SEARCHES = words("search search_s search_ext_s search_st search_ext")
 _XPATH_SEARCHES = words("xpath findall iterfind find findtext")
 _HEADER_SETTERS = words("add set add_header set_header send_header setdefault")
 
+#: Frameworks in which a text that is returned is a page, and their decorators besides `route`.
+_PAGE_FRAMEWORKS = ("flask", "quart", "bottle")
+_PAGE_ROUTES = words("get post put delete patch")
+
 Places = Iterator[tuple[Sink, "ast.expr | None", ast.AST]]
 
 
@@ -240,9 +254,20 @@ def _calls(module: Module) -> Places:
         if name in _PICKLES or (name == "yaml.load" and not _safe_loader(module, call)):
             yield UNPICKLED, first, call
         if method in _LOGGERS and _is_logger(owner):
-            for arg in call.args:
+            for arg in _written_as_they_are(call):
                 yield LOG, arg, call
         yield from _answers(module, call, name, method, owner)
+
+
+def _written_as_they_are(call: ast.Call) -> list[ast.expr]:
+    """Return what a log gets with its line breaks: not what `%r` or `%d` puts in."""
+    text = constant(call.args[0]) if call.args else None
+    if not isinstance(text, str):
+        return call.args
+    kinds = re.findall(r"%[-+ #0-9.]*([a-zA-Z])", text.replace("%%", ""))
+    if len(kinds) != len(call.args) - 1:
+        return call.args
+    return [arg for arg, kind in zip(call.args[1:], kinds, strict=True) if kind == "s"]
 
 
 def _answers(module: Module, call: ast.Call, name: str, method: str, owner: str) -> Places:
@@ -255,7 +280,10 @@ def _answers(module: Module, call: ast.Call, name: str, method: str, owner: str)
     if name in _TRUSTED_HTML:
         yield XSS, first, call
     if owner == "self" and method == "write":
-        yield XSS, first, call
+        function = enclosing(module, call)
+        # Tornado writes a table as JSON.
+        if first is None or function is None or not _becomes_json(module, function, first):
+            yield XSS, first, call
     if name == "self.wfile.write":
         yield XSS, first, call
     if method in _LDAP_SEARCHES and _imports(module, "ldap"):
@@ -314,11 +342,13 @@ def _stores(module: Module) -> Places:
 
 def _pages(module: Module) -> Places:
     """Return what functions that answer a browser return."""
+    # FastAPI and others write what is returned as JSON, whatever it is.
+    pages = _imports(module, *_PAGE_FRAMEWORKS)
     for function in module.functions:
         routed = any(
             isinstance(one, ast.Call)
             and isinstance(one.func, ast.Attribute)
-            and one.func.attr in {"route"}
+            and (one.func.attr == "route" or (pages and one.func.attr in _PAGE_ROUTES))
             for one in function.decorator_list
         )
         if not routed:
@@ -326,8 +356,30 @@ def _pages(module: Module) -> Places:
         for node in inside(function.body):
             if isinstance(node, ast.Return) and node.value is not None:
                 value = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
-                if not isinstance(value, ast.Dict | ast.List | ast.Tuple | ast.ListComp):
+                if not _becomes_json(module, function, value):
                     yield XSS, value, node
+
+
+def _becomes_json(module: Module, function: Function, value: ast.expr) -> bool:
+    """Tell whether a value is a table or list, which is sent as JSON."""
+    if isinstance(value, ast.Name):
+        given = [
+            node.value
+            for node in inside(function.body)
+            if isinstance(node, ast.Assign)
+            and any(isinstance(one, ast.Name) and one.id == value.id for one in node.targets)
+        ]
+        return any(
+            _becomes_json(module, function, one) for one in given if not isinstance(one, ast.Name)
+        )
+    if isinstance(value, ast.Call):
+        name = module.name_of(value.func)
+        return name == "dict" or name.endswith((".get_json", ".to_dict", ".model_dump"))
+    if isinstance(value, ast.Attribute):
+        return value.attr == "json" and is_request(module.name_of(value.value))
+    return isinstance(
+        value, ast.Dict | ast.List | ast.Tuple | ast.ListComp | ast.DictComp | ast.GeneratorExp
+    )
 
 
 _LEVELS: dict[int, tuple[Severity, float]] = {

@@ -116,6 +116,8 @@ def cookie_without_protection(module: Module) -> Iterator[ast.AST]:
     for call, name in module.calls:
         if name.rpartition(".")[2] != "set_cookie" or any(not one.arg for one in call.keywords):
             continue
+        if _keeps_cookies(call, name):
+            continue
         for wanted in ("secure", "httponly"):
             value = keyword(call, wanted)
             if value is None or constant(value) is False:
@@ -130,6 +132,15 @@ def cookie_without_protection(module: Module) -> Iterator[ast.AST]:
             constant(node.value) is False
         ):
             yield node
+
+
+def _keeps_cookies(call: ast.Call, name: str) -> bool:
+    """Tell whether a client keeps a cookie that it was given: the jars of http.cookiejar."""
+    owner = name.rpartition(".")[0].rpartition(".")[2].lower()
+    if "jar" in owner or owner == "cookies":
+        return True
+    alone = len(call.args) == 1 and not call.keywords
+    return alone and not isinstance(call.args[0], ast.Constant | ast.JoinedStr)
 
 
 @insecure(
