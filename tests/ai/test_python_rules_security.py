@@ -131,7 +131,8 @@ def test_values_are_followed_through_functions_and_containers():
 
 
 def test_a_number_in_the_path_harms_nothing():
-    source = FLASK + "@app.route('/<int:n>')\ndef view(n):\n    return open(f'/srv/{n}').read()\n"
+    source = FLASK + "@app.route('/<int:n>')\ndef view(n):\n    with open(f'/srv/{n}') as f:\n"
+    source += "        return f.read()\n"
     assert not hits(source)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from .known import known
 from .local_names import Names, functions
 from .model import At, bug
 from .module import Module, argument, bound_in, constant, inside, is_pure, names_in, same
@@ -418,6 +419,9 @@ def number_and_text(module: Module) -> Iterator[ast.AST]:
 
 
 def _plain_kind(module: Module, node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        value = known(module).only_value(node)
+        return "" if value is None or isinstance(value, ast.Name) else _plain_kind(module, value)
     if isinstance(node, ast.JoinedStr):
         return "text"
     if isinstance(node, ast.Constant):

@@ -15,6 +15,7 @@ from . import (
     classes,
     conditions,
     examples,
+    failing,
     hardening,
     injection,
     loops,
@@ -26,6 +27,7 @@ from . import (
     settings,
     statements,
     supply,
+    tables,
     usage,
     values,
 )
@@ -40,6 +42,7 @@ ROOMS = (
     classes,
     conditions,
     examples,
+    failing,
     hardening,
     injection,
     loops,
@@ -51,6 +54,7 @@ ROOMS = (
     settings,
     statements,
     supply,
+    tables,
     usage,
     values,
 )

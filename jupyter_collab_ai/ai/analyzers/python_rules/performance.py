@@ -215,9 +215,13 @@ def compiled_in_loop(module: Module) -> Iterator[ast.AST]:
 def sorted_in_loop(module: Module) -> Iterator[ast.AST]:
     for call, name in module.calls:
         loop = module.loop_of(call)
-        if name not in {"sorted", "sum", "max", "min"} or loop is None or not call.args:
+        if name not in {"sorted", "sum", "max", "min"} or not call.args:
             continue
         if len(call.args) != 1 or call.keywords or not isinstance(call.args[0], ast.Name):
+            continue
+        if loop is None:
+            if _of_the_whole(module, call, call.args[0].id):
+                yield call
             continue
         given = call.args[0].id
         changed = bound_in(loop.body) | (
@@ -231,6 +235,20 @@ def sorted_in_loop(module: Module) -> Iterator[ast.AST]:
         )
         if given not in changed and not touched and _repeats(loop):
             yield call
+
+
+def _of_the_whole(module: Module, call: ast.Call, name: str) -> bool:
+    """Tell whether each element of a list is told from all of it: [x / sum(xs) for x in xs]."""
+    for ancestor in module.ancestors(call):
+        if isinstance(ancestor, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+            if len(ancestor.generators) != 1:
+                return False
+            part = ancestor.generators[0]
+            whole = isinstance(part.iter, ast.Name) and part.iter.id == name
+            return whole and name not in names_in(part.target)
+        if isinstance(ancestor, ast.stmt):
+            return False
+    return False
 
 
 @slow(
@@ -403,6 +421,10 @@ def all_lines_at_once(module: Module) -> Iterator[ast.AST]:
                     yield call
 
 
+#: How Django asks for the rows that belong to one value.
+_ROW_QUERIES = (".objects.get", ".objects.filter", ".objects.get_or_create")
+
+
 @slow(
     "asked-one-by-one",
     "The database or another server is asked anew at each step",
@@ -423,6 +445,14 @@ def asked_one_by_one(module: Module) -> Iterator[ast.AST]:
         opened = name in {"sqlite3.connect", "psycopg2.connect", "pymysql.connect"}
         if statement or opened:
             yield call
+    if not any(name.startswith("django") for name in module.imports.values()):
+        return
+    for call, name in module.calls:
+        loop = module.loop_of(call)
+        if isinstance(loop, ast.For) and _repeats(loop) and name.endswith(_ROW_QUERIES):
+            given = [*call.args, *(item.value for item in call.keywords)]
+            if names_in(loop.target) & names_in(given):
+                yield call
 
 
 @slow(

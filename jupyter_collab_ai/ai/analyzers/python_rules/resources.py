@@ -14,6 +14,12 @@ _OPENED = words(
     "tarfile.open zipfile.ZipFile urllib.request.urlopen tempfile.NamedTemporaryFile "
     "socket.create_connection"
 )
+#: What is done to a file that nobody keeps: CPython closes it at once, others later.
+_WHOLE = words("read readlines write readline writelines")
+_READERS = words(
+    "json.load json.dump pickle.load pickle.dump yaml.safe_load yaml.load yaml.safe_dump yaml.dump "
+    "csv.reader csv.DictReader csv.writer csv.DictWriter tomllib.load marshal.load plistlib.load"
+)
 _CLOSING = words("close __exit__ detach terminate shutdown server_close")
 
 
@@ -40,12 +46,10 @@ def never_closed(module: Module) -> Iterator[ast.AST | At]:
         if name not in {"open", "io.open"}:
             continue
         parent = module.parent(call)
-        if isinstance(parent, ast.Attribute) and parent.attr in {
-            "read", "readlines", "write", "readline", "writelines",
-        }:  # fmt: skip
-            # Read in one go and dropped: CPython closes it at once, others later.
-            if parent.attr in {"write", "writelines"}:
-                yield call
+        method = parent.attr if isinstance(parent, ast.Attribute) else ""
+        reader = module.name_of(parent.func) if isinstance(parent, ast.Call) else ""
+        if method in _WHOLE or reader in _READERS:
+            yield call
 
 
 def _given_away(module: Module, load: ast.Name) -> bool:

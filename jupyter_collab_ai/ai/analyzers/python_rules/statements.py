@@ -8,8 +8,9 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from .known import known
 from .model import At, bug, insecure
-from .module import Module, constant, inside
+from .module import Module, body_of, constant, inside
 
 
 @bug(
@@ -87,31 +88,73 @@ def not_awaited(module: Module) -> Iterator[ast.AST | At]:
     top = {
         one.name
         for one in module.tree.body
-        if isinstance(one, ast.AsyncFunctionDef) and not one.decorator_list
+        if isinstance(one, ast.AsyncFunctionDef)
+        and not one.decorator_list
+        and not _is_generator(one)
     }
     others = {one.name for one in module.functions if isinstance(one, ast.FunctionDef)}
     others |= {one.name for one in module.all(ast.ClassDef)}
+    others |= {arg.arg for arg in module.all(ast.arg)}
     others |= {
         node.id
         for node in module.all(ast.Name)
         if isinstance(node.ctx, ast.Store) and node.id in top
     }
-    for statement in module.all(ast.Expr):
-        call = statement.value
-        if not isinstance(call, ast.Call):
-            continue
-        name = module.name_of(call.func)
-        if name in {"asyncio.sleep", "asyncio.wait", "asyncio.wait_for"} or name in top - others:
-            yield call
-        elif name.startswith("self.") and name.count(".") == 1:
-            owner = next((a for a in module.ancestors(call) if isinstance(a, ast.ClassDef)), None)
-            if owner is not None and any(
-                isinstance(one, ast.AsyncFunctionDef)
-                and one.name == name[5:]
-                and not one.decorator_list
-                for one in owner.body
-            ):
+    for call, name in module.calls:
+        own = name in top - others or _own_coroutine(module, call, name)
+        if isinstance(module.parent(call), ast.Expr):
+            if own or name in {"asyncio.sleep", "asyncio.wait", "asyncio.wait_for"}:
                 yield call
+        elif own and _used_as_result(module, call):
+            yield At(call, "The coroutine is used as if it were the result: `await` is missing")
+
+
+def _is_generator(function: ast.AsyncFunctionDef) -> bool:
+    """Tell whether calling a function makes something to go through, not something to await."""
+    return any(isinstance(node, ast.Yield) for node in body_of(function))
+
+
+def _own_coroutine(module: Module, call: ast.Call, name: str) -> bool:
+    """Tell whether a call is one of an async method of the same object."""
+    if not name.startswith("self.") or name.count(".") != 1:
+        return False
+    owner = next((a for a in module.ancestors(call) if isinstance(a, ast.ClassDef)), None)
+    return owner is not None and any(
+        isinstance(one, ast.AsyncFunctionDef)
+        and one.name == name[5:]
+        and not one.decorator_list
+        and not _is_generator(one)
+        for one in owner.body
+    )
+
+
+def _used_as_result(module: Module, call: ast.Call) -> bool:
+    """Tell whether somebody reckons with what a call makes, or takes a part of it."""
+    if _reckoned(module, call):
+        return True
+    parent = module.parent(call)
+    target = parent.targets[0] if isinstance(parent, ast.Assign) else None
+    if not isinstance(target, ast.Name) or known(module).only_value(target) is not call:
+        return False
+    loads = known(module).loads(target)
+    return bool(loads) and all(_reckoned(module, load) for load in loads)
+
+
+def _reckoned(module: Module, node: ast.expr) -> bool:
+    parent = module.parent(node)
+    if isinstance(parent, ast.BinOp):
+        # `a | b` may be of anything.
+        return not isinstance(parent.op, ast.BitOr)
+    if isinstance(parent, ast.Compare):
+        return all(
+            isinstance(op, ast.Lt | ast.Gt | ast.LtE | ast.GtE | ast.In | ast.NotIn)
+            for op in parent.ops
+        )
+    if isinstance(parent, ast.For):
+        return parent.iter is node
+    if isinstance(parent, ast.comprehension):
+        return parent.iter is node and not parent.is_async
+    return isinstance(parent, ast.Subscript) and parent.value is node
 
 
 _QUANTIFIED = r"(?:[^()\\\[\]|]|\\.|\[[^\]]{0,100}\])"
