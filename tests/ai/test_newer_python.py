@@ -125,6 +125,7 @@ async def test_a_name_from_a_cell_below_is_no_unknown_name(analyzers):
         ("def again():\n    raise\n\ntry:\n    print()\nexcept OSError:\n    again()\n", "warning"),
         ("from there import Literal\nx: Literal['redis', 'valkey'] = 'redis'\n", "warning"),
         ("globals().update(a=1)\nprint(a)\n", None),
+        ("__all__ = ['a']\nglobals().update(a=1)\n", None),
         ("print(a)\n", "error"),
     ],
 )

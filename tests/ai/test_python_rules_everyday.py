@@ -93,6 +93,14 @@ FAULTY = [
         "from django.db import models\ndef f(ids):\n    for i in ids:\n"
         "        print(User.objects.get(id=i))",
     ),
+    ("result-discarded", 2, "def f(s):\n    s.strip()\n    return s"),
+    ("result-discarded", 2, "def add(a, b):\n    a + b"),
+    (
+        "list-parameter-searched",
+        4,
+        "def f(a: list[int], b: list[int]):\n    out = []\n    for x in a:\n        if x in b:\n"
+        "            out.append(x)\n    return out",
+    ),
 ]
 #: rule, a text in which it has nothing to say
 RIGHT = [
@@ -190,6 +198,15 @@ RIGHT = [
     ("set-in-a-copy", FRAME + "df.loc[df.a > 0, 'a'] = 5"),
     ("sorted-in-loop", "def norm(xs):\n    t = sum(xs)\n    return [x / t for x in xs]"),
     ("sorted-in-loop", "def f(rows):\n    return [sum(row) for row in rows]"),
+    ("result-discarded", "import os\ndef f():\n    os.replace('a', 'b')"),
+    ("result-discarded", "def f(path):\n    path.replace('b')"),
+    ("result-discarded", "def f(a, b):\n    a | b"),
+    ("result-discarded", "def f(a, b):\n    return a + b"),
+    ("list-parameter-searched", "def f(a, b: set[int]):\n    return [x for x in a if x in b]"),
+    (
+        "list-parameter-searched",
+        "def f(a, b: list[int]):\n    b = set(b)\n    return [x for x in a if x in b]",
+    ),
 ]
 
 

@@ -35,7 +35,7 @@ _NOTEBOOK_NAMES = frozenset(
 _DEFINING_MAGICS = ("%run", "%load", "%pylab", "%%cython", "%autocall", "%store", "%pull")
 #: Calls after which the same is so.
 _DEFINING_CALLS = ("globals().update(", "globals()[")
-_UNDEFINED = "F821"
+_UNDEFINED, _NOT_EXPORTED = "F821", "F822"
 #: Fixes that ruff calls unsafe for the only reason that they may take a comment away.
 _MAY_DROP_COMMENTS = frozenset(
     {"C400", "C401", "C402", "C403", "C404", "C405", "C406", "C409", "C410", "C411", "C416"}
@@ -90,7 +90,7 @@ class Ruff:
         ]
         defines = (*_DEFINING_MAGICS, *_DEFINING_CALLS)
         if any(way in part.source for part in parts for way in defines):
-            findings = [finding for finding in findings if finding.rule != _UNDEFINED]
+            findings = [one for one in findings if one.rule not in (_UNDEFINED, _NOT_EXPORTED)]
         return _first_ones(findings)
 
     def _command(self, name: str, snapshot: DocumentSnapshot) -> list[str]:

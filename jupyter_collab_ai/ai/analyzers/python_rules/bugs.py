@@ -6,7 +6,20 @@ import ast
 from collections.abc import Iterator
 
 from .model import At, bug
-from .module import LOOPS, Module, bound_in, inside, is_pure, names_in, same, words
+from .module import (
+    LOOPS,
+    Module,
+    body_of,
+    bound_in,
+    constant,
+    enclosing,
+    inside,
+    is_pure,
+    names_in,
+    parameters,
+    same,
+    words,
+)
 
 _IN_PLACE = frozenset({"sort", "reverse", "append", "extend", "insert", "clear"})
 #: Packages whose sequences give back a sorted copy.
@@ -112,7 +125,7 @@ def _lists(module: Module) -> set[tuple[ast.AST, str]]:
     confidence=0.9,
     cwe="CWE-252",
 )
-def result_discarded(module: Module) -> Iterator[ast.AST]:
+def result_discarded(module: Module) -> Iterator[ast.AST | At]:
     for node in module.all(ast.Expr):
         call = node.value
         if not isinstance(call, ast.Call):
@@ -122,15 +135,55 @@ def result_discarded(module: Module) -> Iterator[ast.AST]:
             continue
         func = call.func
         if (
-            isinstance(func, ast.Name) and func.id in {"sorted", "reversed", "zip", "enumerate"}
-        ) or (
-            isinstance(func, ast.Attribute)
-            and func.attr in _STRING_METHODS
-            and _is_text(module, func.value)
-            and is_pure(func.value)
-            and not isinstance(func.value, ast.Constant)
+            _makes_text(module, call)
+            or (
+                isinstance(func, ast.Name) and func.id in {"sorted", "reversed", "zip", "enumerate"}
+            )
+            or (
+                isinstance(func, ast.Attribute)
+                and func.attr in _STRING_METHODS
+                and _is_text(module, func.value)
+                and is_pure(func.value)
+                and not isinstance(func.value, ast.Constant)
+            )
         ):
             yield call
+    yield from _sums_dropped(module)
+
+
+def _makes_text(module: Module, call: ast.Call) -> bool:
+    """Tell whether a call gives back a changed text, whoever it is called on."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name):
+        return False
+    if func.value.id in module.imports or func.value.id in {"self", "cls"} or call.keywords:
+        return False
+    # Other objects have a replace() or lower(), too, that does something.
+    strips = func.attr in {"strip", "lstrip", "rstrip"}
+    return strips and all(isinstance(constant(arg), str) for arg in call.args)
+
+
+def _sums_dropped(module: Module) -> Iterator[At]:
+    """Find functions that reckon in their last line and give nothing back."""
+    for function in module.functions:
+        last = function.body[-1]
+        if function.decorator_list or enclosing(module, function) is not None:
+            # A helper of a test, made to fail.
+            continue
+        if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.BinOp):
+            continue
+        if not isinstance(
+            last.value.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.Mod | ast.Pow
+        ):
+            continue
+        given = {arg.arg for arg in parameters(function)}
+        leaf = (ast.BinOp, ast.Name, ast.Constant, ast.operator, ast.expr_context)
+        plain = all(isinstance(one, leaf) for one in ast.walk(last.value))
+        returned = any(
+            isinstance(one, ast.Return | ast.Yield | ast.YieldFrom) for one in body_of(function)
+        )
+        if plain and not returned and names_in(last) & given:
+            yield At(last, "The result is thrown away: `return` is missing")
 
 
 def _is_text(module: Module, node: ast.expr) -> bool:

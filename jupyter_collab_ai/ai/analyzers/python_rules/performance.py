@@ -17,6 +17,7 @@ from .module import (
     inside,
     keyword,
     names_in,
+    parameters,
     words,
 )
 
@@ -155,6 +156,36 @@ def list_searched_in_loop(module: Module) -> Iterator[ast.AST]:
             elif isinstance(where, ast.Call) and module.name_of(where.func) in {"list", "sorted"}:
                 if where.args and not names_in(where) & _bound_by(loop):
                     yield node
+
+
+@slow(
+    "list-parameter-searched",
+    "The whole list is searched at each step",
+    "`in` looks at one element of a list after the other, at each step of the loop. Where both "
+    "are long, make a set of it before the loop, or ask for a set.",
+    confidence=0.4,
+)
+def list_parameter_searched(module: Module) -> Iterator[ast.AST]:
+    for names in functions(module):
+        lists = {
+            arg.arg for arg in parameters(names.function) if _is_list(module, arg.annotation)
+        } - set(names.stores)
+        for node in inside(names.function.body):
+            if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.In | ast.NotIn):
+                continue
+            where = node.comparators[0]
+            loop = _loop_around(module, node)
+            if loop is None or not isinstance(where, ast.Name) or where.id not in lists:
+                continue
+            if isinstance(node.left, ast.Name) and node.left.id in _bound_by(loop) | (
+                names_in(loop.target) if isinstance(loop, ast.For | ast.AsyncFor) else set()
+            ):
+                yield node
+
+
+def _is_list(module: Module, annotation: ast.expr | None) -> bool:
+    kind = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    return module.name_of(kind) in {"list", "typing.List"}
 
 
 def _loop_around(module: Module, node: ast.AST) -> ast.AST | None:
