@@ -78,8 +78,8 @@ def _stays_empty(module: Module, name: ast.Name) -> bool:
 @bug(
     "mean-of-nothing",
     "An empty list has no mean: its length is 0",
-    "For an empty list this divides by 0 and raises ZeroDivisionError. Say what the answer is "
-    "then, or check before: if not xs: …",
+    "The list holds what a condition has left over, which may be nothing: then this divides by 0 "
+    "and raises ZeroDivisionError. Say what the answer is then, or check before: if not xs: …",
     severity="info",
     confidence=0.5,
     cwe="CWE-369",
@@ -120,12 +120,15 @@ def _is_total(module: Module, function: Function, node: ast.expr, name: str) -> 
 
 
 def _may_be_empty(module: Module, name: ast.Name) -> bool:
+    """Tell whether a list holds what a condition has left over.
+
+    Of a parameter nothing is said: nearly every mean in the world would be a finding, and whoever
+    calls it may well know that there is something.
+    """
     values = known(module).values(name)
-    if values is None:
-        givers = known(module).givers(name)
-        return len(givers) == 1 and isinstance(givers[0], ast.arg)
     return (
-        len(values) == 1
+        values is not None
+        and len(values) == 1
         and isinstance(values[0], ast.ListComp)
         and any(part.ifs for part in values[0].generators)
     )
