@@ -90,7 +90,7 @@ def split(text: str, key: str, cells: Cells) -> list[Cell]:
     ]
 
 
-def left_out(text: str, key: str, cells: Cells) -> str:
+def missing_in(text: str, key: str, cells: Cells) -> str:
     """Say what is missing in a text as :func:`split` reads it; empty where all may be meant.
 
     Raises:

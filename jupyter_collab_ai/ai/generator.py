@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from jupyter_collab_ai.ai import prompts
 from jupyter_collab_ai.ai.analyzers.service import Analysis, Analyzers
 from jupyter_collab_ai.ai.answers import Code, Unusable, parse_cells, parse_code
-from jupyter_collab_ai.ai.cells import Unclear, left_out, show, split
+from jupyter_collab_ai.ai.cells import Unclear, missing_in, show, split
 from jupyter_collab_ai.ai.debugger import Emit
 from jupyter_collab_ai.ai.execution.service import Execution, Outcome
 from jupyter_collab_ai.ai.findings import Category, Edit, Finding, Severity
@@ -335,7 +335,7 @@ def _read(snapshot: DocumentSnapshot, place: Place, answer: str) -> Code:
 
 
 def _cells_left_out(place: Place, code: str) -> str:
-    return left_out(code, place.key, place.shown) if place.cells else ""
+    return missing_in(code, place.key, place.shown) if place.cells else ""
 
 
 async def _with_imports(

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pycrdt import Array
 
 from jupyter_collab_ai.ai.answers import Unusable, parse_cells
-from jupyter_collab_ai.ai.cells import Cell, Unclear, left_out, mark, new_key, show, split
+from jupyter_collab_ai.ai.cells import Cell, Unclear, mark, missing_in, new_key, show, split
 from jupyter_collab_ai.ai.placing import (
     Mode,
     NothingToDo,
@@ -70,7 +70,7 @@ def test_what_is_copied_is_what_it_was(given_cells: list[tuple[str, str]]) -> No
         shown.replace("\n# %% " + key, "\n\n# %% " + key),
     ):
         assert split(text, key, given_cells) == same
-        assert left_out(text, key, given_cells) == ""
+        assert missing_in(text, key, given_cells) == ""
     view = SnapshotView(notebook(given_cells), {})
     place = find_place(view, notebook(given_cells), Target(Mode.REPLACE_DOCUMENT))
     with pytest.raises(NothingToDo):
@@ -128,7 +128,7 @@ def test_the_percent_format_is_read_without_loss(given_cells: list[tuple[str, st
     assert [(cell.type, cell.source.strip("\n")) for cell in made] == [
         (type_, source.strip("\n")) for type_, source in given_cells if source.strip()
     ]
-    assert left_out(text, key, given_cells) == ""
+    assert missing_in(text, key, given_cells) == ""
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def test_what_can_not_be_told_apart_is_refused() -> None:
 def test_what_is_gone_without_a_word_is_missed() -> None:
     few = REPORT[:3]
     key = new_key(few)
-    assert "cell 1" in left_out("x = 2\n", key, few)
-    assert "cell 1" in left_out("# %%\n#%%time\nx = 2\n", key, few)
-    assert "cell 2" in left_out(f"{mark(key, '1', 'markdown')}\nT\n{mark(key, '2')}\n", key, few)
-    assert left_out(f"{mark(key, '2')}\nx = 2\n", key, few) == "", "it was left out with its mark"
-    assert left_out("x = 2\n", new_key([("code", "x = 1")]), [("code", "x = 1")]) == ""
+    assert "cell 1" in missing_in("x = 2\n", key, few)
+    assert "cell 1" in missing_in("# %%\n#%%time\nx = 2\n", key, few)
+    assert "cell 2" in missing_in(f"{mark(key, '1', 'markdown')}\nT\n{mark(key, '2')}\n", key, few)
+    assert missing_in(f"{mark(key, '2')}\nx = 2\n", key, few) == "", "it was left out with its mark"
+    assert missing_in("x = 2\n", new_key([("code", "x = 1")]), [("code", "x = 1")]) == ""
 
 
 def test_fences_of_a_cell_do_not_end_the_answer() -> None:
