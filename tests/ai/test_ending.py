@@ -101,7 +101,8 @@ async def test_no_more_run_at_once_than_may(house: AiHouse) -> None:
             return asyncio.create_task(runner.run(one, Kind.DEBUGGER, {}, lambda *_: None, work()))
 
         tasks = [begin("ben") for _ in range(20)] + [begin("ada")]
-        refused, _ = await asyncio.wait(tasks[4:20])
+        refused, _ = await asyncio.wait(tasks[4:20], timeout=20)
+        assert len(refused) == 16
         assert all(isinstance(one.exception(), RateLimited) for one in refused)
         gate.set()
         assert await asyncio.gather(*tasks[:4], tasks[20]) == [{}] * 5

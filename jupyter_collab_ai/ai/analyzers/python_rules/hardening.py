@@ -21,7 +21,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 #: What stands in a regular expression and hardly in a secret: the token of a grammar, say.
-_PATTERN = re.compile(r"\[[^\]]+\][+*?{]|\\[dDwWsSbB]|\(\?|\.[*+]")
+_PATTERN = re.compile(r"\[[^\]]{1,100}+\][+*?{]|\\[dDwWsSbB]|\(\?|\.[*+]")
 _NO_PASSWORD = re.compile(
     r"(postgresql|postgres|mysql|mongodb|redis|mssql)(\+\w+)?://\w+:?@(?!localhost|127)"
 )
