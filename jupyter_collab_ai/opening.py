@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_collab_ai.errors import InvalidRequest
@@ -61,13 +60,12 @@ def open_for(settings: Settings, name: str) -> Database:
     raise OtherRoot(f"{path} does not belong to the files below {name}; move it away.")
 
 
-def open_known(settings: Settings, folder: str | None, notice: Callable[[str], None]) -> Database:
+def open_known(settings: Settings, folder: str | None) -> Database:
     """Return the database that an administrator at a terminal means, its schema up to date.
 
     Args:
         settings: The environment.
         folder: In which folder the server is started; None where there is one only.
-        notice: Told in a sentence of what may not be what was meant.
 
     Raises:
         InvalidRequest: There are several, or none of this folder.
@@ -77,10 +75,7 @@ def open_known(settings: Settings, folder: str | None, notice: Callable[[str], N
         database = Database(settings.database_url)
     else:
         known = roots.known_files(settings.data_dir)
-        path = _meant(known, settings, folder)
-        if not known:
-            notice(f"No server has been started yet; its first database is made now: {path}.")
-        database = _embedded(path)
+        database = _embedded(_meant(known, settings, folder))
     database.migrate()
     return database
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +49,7 @@ class Desk:
         """
         self.settings = settings = read_settings()
         self.by = By(Operator(system_name()), TERMINAL)
-        self._database = open_known(settings, root, _tell)
+        self._database = open_known(settings, root)
         self._hasher = Hasher()
         self._runner = asyncio.Runner()
         try:
@@ -126,10 +125,6 @@ class Desk:
         self._hasher.close()
         self._runner.run(self._database.close())
         self._runner.close()
-
-
-def _tell(sentence: str) -> None:
-    sys.stderr.write(f"{sentence}\n")
 
 
 def starter_names(database: Database, data_dir: Path) -> frozenset[str]:

@@ -31,7 +31,7 @@ from jupyter_collab_ai.sessions.handlers import SessionListHandler
 from jupyter_collab_ai.sessions.roles import DEFAULT_POLICY, Policy
 from jupyter_collab_ai.sessions.service import Sessions
 from jupyter_collab_ai.storage.database import Database
-from jupyter_collab_ai.web.handlers import ApiHandler, UnknownHandler
+from jupyter_collab_ai.web.handlers import ApiHandler, UnknownHandler, takes
 from jupyter_collab_ai.web.requests import Body
 from jupyter_collab_ai.web.seats import Seats
 
@@ -165,6 +165,7 @@ class OpenDocument(ApiHandler):
 class Fork(ApiHandler):
     """Where forks would be made, listed and ended."""
 
+    @takes("query", "body")
     def get(self, name: str) -> None:
         self.write_json({"name": name})
 

@@ -513,4 +513,6 @@ async def test_who_is_demoted_while_the_room_opens_comes_in_as_a_viewer(
     monkeypatch.setattr(server.rooms, "acquire", demoted_meanwhile)
     monkeypatch.setattr(LiveRoom, "join", note)
     await server.ws("ada", "a.py")
+    # The handshake is answered before the room is open.
+    await until(lambda: joined)
     assert joined == [(VIEWER, False)]
