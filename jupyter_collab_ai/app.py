@@ -34,7 +34,7 @@ from jupyter_collab_ai.identity.names import starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.provider import CollabIdentityProvider, CollabProvider
 from jupyter_collab_ai.identity.service import Identity
-from jupyter_collab_ai.identity.starter import ensure_starter, system_name
+from jupyter_collab_ai.identity.starter import system_name, take_charge
 from jupyter_collab_ai.identity.tokens import Tokens
 from jupyter_collab_ai.interpreter import favour_the_loop
 from jupyter_collab_ai.locks.leases import Leases
@@ -63,7 +63,7 @@ from jupyter_collab_ai.sessions.members import Members
 from jupyter_collab_ai.sessions.paths import canonical
 from jupyter_collab_ai.sessions.roles import Policy, Role
 from jupyter_collab_ai.sessions.service import Sessions
-from jupyter_collab_ai.settings import Settings, read_settings
+from jupyter_collab_ai.settings import read_settings
 from jupyter_collab_ai.storage.retention import AuditRetention
 from jupyter_collab_ai.web import health, openapi
 from jupyter_collab_ai.web.events import EventHub
@@ -259,7 +259,7 @@ class CollabAI(ExtensionApp):
         assert server is not None
         settings = read_settings()
         self._database = database = open_for(settings, self.root_name or name_of(server.root_dir))
-        starter = database.write_now(lambda tx: ensure_starter(tx, starter_name(system_name())))
+        starter = take_charge(database, starter_name(system_name()))
 
         self._hub = hub = EventHub()
         policy = Policy.of(
@@ -299,7 +299,7 @@ class CollabAI(ExtensionApp):
         limiter = RateLimiter()
         identity = Identity(
             database,
-            Tokens(_key_ring(settings)),
+            Tokens(keys.key_ring(settings)),
             hasher=Hasher(),
             limiter=limiter,
             invitations=invitations,
@@ -446,9 +446,3 @@ class _Moves:
 def _url(pattern: str) -> str:
     """Return the pattern of one of our own calls; Jupyter adds its base URL."""
     return rf"/collab-ai/{pattern}/?"
-
-
-def _key_ring(settings: Settings) -> keys.KeyRing:
-    if settings.secret_key is not None:
-        return keys.from_secret(settings.secret_key, settings.old_secret_keys)
-    return keys.load(settings.key_file)

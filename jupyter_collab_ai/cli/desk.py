@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from jupyter_collab_ai.errors import NotFound
 from jupyter_collab_ai.identity.administration import Administration
-from jupyter_collab_ai.identity.names import starter_name
+from jupyter_collab_ai.identity.names import fold_username, starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.starter import (
     NoStarterName,
@@ -22,8 +22,9 @@ from jupyter_collab_ai.identity.starter import (
 )
 from jupyter_collab_ai.identity.store import User
 from jupyter_collab_ai.opening import open_known
+from jupyter_collab_ai.sessions.paths import home_of
 from jupyter_collab_ai.settings import read_settings
-from jupyter_collab_ai.storage import audit
+from jupyter_collab_ai.storage import audit, roots
 from jupyter_collab_ai.storage.audit import TERMINAL, By, Operator
 from jupyter_collab_ai.storage.database import Database, Tx
 
@@ -90,6 +91,20 @@ class Desk:
             return self.do(lambda admin: admin.user(username))
         except NotFound:
             raise NotFound(f"There is no account called {username} in {self.place}.") from None
+
+    def occupied_home(self, username: str) -> Path | None:
+        """Return the folder of an account that is to be made, if there is something there.
+
+        None as well where the server's files are out of reach: on another machine, or under a
+        name that is no path.
+        """
+        root = self._database.read_now(roots.name_in)
+        if root is None or not Path(root).is_absolute():
+            return None
+        home = Path(root, home_of(fold_username(username)))
+        if home.is_dir():
+            return home if any(home.iterdir()) else None
+        return home if home.exists() else None
 
     def users(self) -> Iterator[User]:
         """Yield all accounts by name."""

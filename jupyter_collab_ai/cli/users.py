@@ -12,6 +12,7 @@ from jupyter_collab_ai.cli.desk import Desk
 from jupyter_collab_ai.cli.passwords import take_password
 from jupyter_collab_ai.cli.table import render
 from jupyter_collab_ai.clock import rfc3339
+from jupyter_collab_ai.errors import UsernameTaken
 
 if TYPE_CHECKING:
     from jupyter_collab_ai.identity.store import User
@@ -33,7 +34,7 @@ def add_to(subjects: Commands) -> None:
     create.add_argument(
         "--reuse-name",
         action="store_true",
-        help="take the name of a deleted account; what is left of its files goes with it",
+        help="take the name of a deleted account or of a folder with files; the files go with it",
     )
     _add_password(create)
 
@@ -75,6 +76,12 @@ def _create(options: argparse.Namespace) -> None:
     with Desk(options.root) as desk:
         # Nobody should think up a password for an account that can't be.
         desk.do(lambda admin: admin.require_free(options.username, reuse=options.reuse_name))
+        home = None if options.reuse_name else desk.occupied_home(options.username)
+        if home is not None:
+            raise UsernameTaken(
+                f"The account would own what is in {home} already; choose another name, or give it "
+                "to the account with --reuse-name."
+            )
         password = take_password(from_stdin=options.password_stdin)
         user = desk.do(
             lambda admin: admin.create(

@@ -58,7 +58,7 @@ class Administration:
         Args:
             username: The name.
             reuse: Whether it may be that of a deleted account. Its files are below the root of
-                some server, where they can't be looked for from here, and would go with it.
+                some server, maybe on another machine, and would go with it.
 
         Raises:
             InvalidRequest: It can't be a username.

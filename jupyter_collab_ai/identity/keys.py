@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jupyter_collab_ai.settings import Settings
+
 if sys.platform != "win32":
     import fcntl
 
@@ -89,6 +91,22 @@ class KeyRing:
         return KeyRing([fresh, *kept])
 
 
+def key_ring(settings: Settings) -> KeyRing:
+    """Return the ring that a server with these settings signs with.
+
+    Raises:
+        UnsafeKeys: A secret is too short, or the file with the keys can't be used.
+    """
+    if settings.secret_key is not None:
+        return from_secret(settings.secret_key, settings.old_secret_keys)
+    if settings.old_secret_keys:
+        raise UnsafeKeys(
+            "COLLAB_AI_OLD_SECRET_KEYS is set without COLLAB_AI_SECRET_KEY; set the secret that "
+            "signs from now on, or unset both to use the keys in keys.json."
+        )
+    return load(settings.key_file)
+
+
 def from_secret(secret: str, old: Sequence[str] = ()) -> KeyRing:
     """Return the ring of a secret that several servers share.
 
@@ -121,7 +139,8 @@ class KeyFile(KeyRing):
     """A ring that is kept in a file, and made there if it does not exist.
 
     Of several servers that start at once one makes the file, and all use that one. A key that
-    another process adds to the file is found without a restart.
+    another process adds to the file is found without a restart. Where the file is deleted, a new
+    one is made, and its old keys are good for nothing from then on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -134,7 +153,8 @@ class KeyFile(KeyRing):
         if not path.exists():
             with contextlib.suppress(FileExistsError):
                 _create(path, KeyRing([_new_key(time.time())]))
-        self._seen = _version(path)
+        #: None while the keys are in no file, as none could be made.
+        self._seen: tuple[int, int] | None = _version(path)
         self._looked = time.monotonic()
         super().__init__(_read(path).keys)
 
@@ -149,6 +169,8 @@ class KeyFile(KeyRing):
 
     def find(self, kid: object) -> Key | None:
         """Return the key of this name, if it is in the ring."""
+        # A key that was taken out of the file is none any more, though nothing new is signed.
+        self._look(LOOK_FOR_NEWEST)
         found = super().find(kid)
         if found is None:
             self._look(LOOK_FOR_UNKNOWN)
@@ -164,8 +186,24 @@ class KeyFile(KeyRing):
             version = _version(self.path)
             if version != self._seen:
                 self.keys, self._seen = _read(self.path).keys, version
+        except FileNotFoundError:
+            self._begin_anew()
         except (OSError, UnsafeKeys) as error:
             log.warning("The signing keys were not read again: %s", error)
+
+    def _begin_anew(self) -> None:
+        """Forget the keys of a file that was deleted, and make another one or use one made."""
+        if self._seen is not None:
+            log.warning("The signing keys were deleted; a new one signs, and all sign in again.")
+            self.keys, self._seen = (_new_key(time.time()),), None
+        try:
+            with contextlib.suppress(FileExistsError):
+                _create(self.path, KeyRing(self.keys))
+            version = _version(self.path)
+            self.keys, self._seen = _read(self.path).keys, version
+        except (OSError, UnsafeKeys) as error:
+            # Whoever deleted the keys wants them gone, also where there is no room for others.
+            log.warning("The new signing key is kept in memory alone: %s", error)
 
 
 def load(path: Path) -> KeyFile:

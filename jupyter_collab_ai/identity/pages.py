@@ -193,6 +193,7 @@ def registration_of(handler: JupyterHandler) -> Registration:
         peer=str(request.remote_ip or ""),
         host=str(request.host or ""),
         headers=list(request.headers),
+        version=str(request.version),
     )
 
 

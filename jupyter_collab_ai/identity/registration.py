@@ -10,16 +10,25 @@ from enum import Enum
 FORWARDING = frozenset(
     {
         "forwarded",
+        "forwarded-for",
         "via",
-        "x-real-ip",
+        "client-ip",
+        "true-client-ip",
+        "fastly-client-ip",
         "x-client-ip",
         "x-cluster-client-ip",
-        "x-original-host",
-        "true-client-ip",
-        "cf-connecting-ip",
+        "x-azure-clientip",
+        "x-envoy-external-address",
+        "x-host",
+        "x-proxyuser-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+        "x-scheme",
     }
 )
-FORWARDED = "x-forwarded"
+FORWARDED = ("x-forwarded", "x-original", "x-originating", "x-real", "cf-")
+#: What proxies speak that are told nothing else, such as nginx; browsers and libraries don't.
+OLD_HTTP = "HTTP/1.0"
 
 
 class Registration(Enum):
@@ -37,11 +46,13 @@ def registration_for(
     peer: str,
     host: str,
     headers: Collection[str],
+    version: str,
 ) -> Registration:
     """Return who may register by this request.
 
     Where nothing is configured, everybody may who sits at this machine: the server listens
-    on loopback alone, and nothing says that the request came from elsewhere.
+    on loopback alone, and nothing says that the request came from elsewhere. A proxy that
+    keeps it to itself can't be told from somebody at this machine.
 
     Args:
         configured: What the administrator said.
@@ -49,11 +60,14 @@ def registration_for(
         peer: The address at the other end of the connection.
         host: The ``Host`` header.
         headers: The names of all headers.
+        version: The version of HTTP, such as ``HTTP/1.1``.
     """
     if configured is not None:
         return configured
     names = [name.lower() for name in headers]
-    forwarded = any(name in FORWARDING or name.startswith(FORWARDED) for name in names)
+    forwarded = version == OLD_HTTP or any(
+        name in FORWARDING or name.startswith(FORWARDED) for name in names
+    )
     if is_loopback(listens_on) and is_loopback(peer) and is_loopback(_name(host)) and not forwarded:
         return Registration.OPEN
     return Registration.INVITE

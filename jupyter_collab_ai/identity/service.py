@@ -351,7 +351,8 @@ class Identity:
             RegistrationClosed: Nobody may register, or only who is invited.
             NotFound, InvitationExpired, InvitationUsed, InvitationRevoked: The invitation
                 opens nothing.
-            UsernameTaken: There is an account of this name, or it is reserved.
+            UsernameTaken: There is an account of this name, it is reserved, or there are files
+                where its folder would be.
             RateLimited: Too many came from this address.
         """
         if self.external:
@@ -371,13 +372,14 @@ class Identity:
         self._throttle.registration(address)
         if invitation is not None:
             await self._invitations.check(invitation)
-        if folded == self.starter_name or await self._named(folded) is not None:
-            raise UsernameTaken("This username is taken; choose another.")
-        if await self._database.read(lambda tx: store.was_taken(tx, folded)) and (
-            await self._accounts.home_holds_files(folded)
+        # What is in the folder of that name already, of a deleted account or of a project that
+        # has nothing to do with accounts, would be theirs. They are not told of it.
+        if (
+            folded == self.starter_name
+            or await self._named(folded) is not None
+            or await self._accounts.home_holds_files(folded)
         ):
-            # Whoever got the name would get the files of the one who had it before.
-            raise UsernameTaken("Files of a deleted account have this name; choose another.")
+            raise UsernameTaken("This username is taken; choose another.")
         stored = await self._hasher.hash(password)
 
         def add(tx: Tx) -> store.User:

@@ -7,11 +7,23 @@ import os
 from pathlib import Path
 
 from jupyter_collab_ai.identity import store
-from jupyter_collab_ai.storage.database import Tx
+from jupyter_collab_ai.storage.database import Database, Tx
 
 
 class NoStarterName(RuntimeError):
     """Both names that the account could have belong to others."""
+
+
+def take_charge(database: Database, username: str) -> store.User:
+    """Return what :func:`ensure_starter` does, also where several servers start at once.
+
+    Blocks; for use before the event loop runs.
+
+    Raises:
+        NoStarterName: Others have the names that it could have.
+        DatabaseUnavailable: The database can't be reached.
+    """
+    return database.write_now(lambda tx: ensure_starter(tx, username), lock="starter")
 
 
 def ensure_starter(tx: Tx, username: str) -> store.User:

@@ -200,7 +200,12 @@ class Sessions(Standings):
         """
         path = home_of(username)
         if await self._contents.kind(path) is None:
-            await self._contents.create(path, await self._contents.prepare("directory", None))
+            try:
+                await self._contents.create(path, await self._contents.prepare("directory", None))
+            except PathExists:
+                # Another server has made it at this moment.
+                if await self._contents.kind(path) != "directory":
+                    raise
 
         def write(tx: Tx) -> None:
             for session in store.at_or_below(tx, path):

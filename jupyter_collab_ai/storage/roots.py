@@ -30,11 +30,17 @@ _TIMEOUT = 10.0
 
 def claim(tx: Tx, name: str) -> str:
     """Return the root that a database belongs to, which is ``name`` if it had none."""
-    known = tx.execute(select(root.c.name)).scalar_one_or_none()
+    known = name_in(tx)
     if known is not None:
-        return str(known)
+        return known
     tx.execute(insert(root).values(id=_THE_ROW, name=name, claimed_at=utcnow()))
     return name
+
+
+def name_in(tx: Tx) -> str | None:
+    """Return the root that a database belongs to; None where no server has used it yet."""
+    known = tx.execute(select(root.c.name)).scalar_one_or_none()
+    return None if known is None else str(known)
 
 
 def first_file(data_dir: Path) -> Path:

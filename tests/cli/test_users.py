@@ -21,7 +21,7 @@ from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.starter import ensure_starter
 from jupyter_collab_ai.identity.tokens import Audience, Tokens
 from jupyter_collab_ai.ids import LoginId, UserId
-from jupyter_collab_ai.storage import audit
+from jupyter_collab_ai.storage import audit, roots
 from jupyter_collab_ai.storage.database import Database
 from jupyter_collab_ai.storage.tables import users
 
@@ -158,6 +158,29 @@ async def test_the_name_of_a_deleted_account(cli: Cli, database: Database) -> No
     # Whoever has it now is not taken for nobody.
     status, _, err = await cli("create", "ada", "--reuse-name", "--password-stdin")
     assert (status, "is taken" in err) == (FAILED, True)
+
+
+async def test_a_name_under_which_there_are_files(
+    cli: Cli, database: Database, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    await database.write(lambda tx: roots.claim(tx, str(root)))
+    (root / "users" / "migrations").mkdir(parents=True)
+    (root / "users" / "models.py").touch()
+    # An empty folder is nobody's.
+    assert (await cli("create", "migrations", "--password-stdin"))[0] == DONE
+    (root / "users" / "ada").mkdir()
+    (root / "users" / "ada" / "0001_initial.py").touch()
+    for name in ("Ada", "models.py"):
+        status, _, err = await cli("create", name, "--password-stdin")
+        assert (status, "--reuse-name" in err, err.count("\n")) == (FAILED, True, 1)
+        assert await find(database, name.lower()) is None
+    assert (await cli("create", "ada", "--reuse-name", "--password-stdin"))[0] == DONE
+
+
+async def test_files_that_are_out_of_reach_are_not_looked_for(cli: Cli, database: Database) -> None:
+    await database.write(lambda tx: roots.claim(tx, "the files of the lab"))
+    assert (await cli("create", "ada", "--password-stdin"))[0] == DONE
 
 
 @pytest.mark.parametrize(

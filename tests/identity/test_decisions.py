@@ -59,6 +59,7 @@ LOCAL = {
     "peer": "127.0.0.1",
     "host": "localhost:8888",
     "headers": ["Host"],
+    "version": "HTTP/1.1",
 }
 
 
@@ -76,6 +77,10 @@ LOCAL = {
         ({"host": "localhost.example.org"}, Registration.INVITE),
         ({"headers": ["X-Forwarded-For"]}, Registration.INVITE),
         ({"headers": ["forwarded"]}, Registration.INVITE),
+        ({"headers": ["X-Real-IP"]}, Registration.INVITE),
+        ({"headers": ["X-Original-Forwarded-For"]}, Registration.INVITE),
+        # What nginx sends where it is told nothing but where to.
+        ({"host": "127.0.0.1:8888", "version": "HTTP/1.0"}, Registration.INVITE),
     ],
 )
 def test_who_may_register_by_default(changes, expected):

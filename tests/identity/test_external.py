@@ -26,6 +26,7 @@ from jupyter_collab_ai.identity.external import external_provider
 from jupyter_collab_ai.identity.names import check_username, external_names
 from jupyter_collab_ai.identity.registration import Registration
 from jupyter_collab_ai.identity.store import External
+from jupyter_collab_ai.opening import name_of
 from jupyter_collab_ai.principal import Credential
 from jupyter_collab_ai.storage.audit import By
 from tests.cli.terminal import run
@@ -456,7 +457,8 @@ def test_a_server_that_can_not_know_who_somebody_is_does_not_start(factory, conf
 
 def test_another_issuer_makes_other_accounts(factory, server):
     other = factory(
-        config=configured(external_issuer="another"),
+        # On the same database, which belongs to the folder of the first one.
+        config=configured(external_issuer="another", root_name=name_of(str(server.root))),
         env={**ENV, "COLLAB_AI_DATA_DIR": str(server.folder / "data" / "collab-ai")},
     )
     with Person(server, "frida") as one, Person(other, "frida") as namesake:

@@ -481,10 +481,27 @@ def test_a_deleted_account_leaves_no_session_that_nobody_is_in(person, other, se
     assert gone.status_code == 404
     page = register(other, username=name)
     assert (page.status_code, other.login_cookie) == (409, None)
-    assert "Files of a deleted account have this name" in page.text
+    assert "This username is taken" in page.text
     path = f"api/contents/users/{name}"
     assert other.delete(f"{path}/notes & more.py", headers=as_root).status_code == 204
     assert place_of(register(other, username=name))
+
+
+def test_files_of_a_project_are_not_given_to_who_registers_their_name(person, server):
+    name = new_name()
+    as_root = {"Authorization": f"token {server.token}"}
+    (server.root / "users" / name).mkdir(parents=True)
+    (server.root / "users" / name / "0001_initial.py").write_text("import django\n")
+    (server.root / "users" / f"{name}.py").write_text("class User: ...\n")
+    for taken in (name, f"{name}.py"):
+        page = register(person, username=taken)
+        assert (page.status_code, person.login_cookie) == (409, None)
+        assert "This username is taken" in page.text
+        body = {"username": taken, "password": "correct horse battery"}
+        answer = person.post("collab-ai/register", json=body)
+        assert (answer.status_code, answer.json()["reason"]) == (409, "username_taken")
+        known = person.get(f"collab-ai/users/{taken}", headers=as_root)
+        assert known.status_code == 404
 
 
 # ---------------------------------------------------------------- signing out

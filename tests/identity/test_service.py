@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 
 import pytest
@@ -23,11 +25,12 @@ from jupyter_collab_ai.errors import (
     TokenRevoked,
     UsernameTaken,
 )
-from jupyter_collab_ai.identity import store
+from jupyter_collab_ai.identity import starter, store
 from jupyter_collab_ai.identity.registration import Registration
 from jupyter_collab_ai.identity.starter import ensure_starter
 from jupyter_collab_ai.principal import Credential
 from jupyter_collab_ai.storage.audit import By
+from jupyter_collab_ai.storage.database import Database
 from jupyter_collab_ai.storage.tables import logins, refresh_tokens, users
 
 PASSWORD = "correct horse battery"
@@ -455,6 +458,39 @@ async def test_the_starter_gets_an_account_once_and_takes_nobodys(database):
     assert not (await database.read(lambda tx: store.find_user_named(tx, "ada"))).is_admin
 
 
+async def test_servers_that_start_at_once_make_the_starters_account_once(
+    database, database_url, monkeypatch
+):
+    found_both = threading.Barrier(2)
+    find = starter.find_starter
+
+    def find_together(tx, username):
+        found = find(tx, username)
+        # Who is kept from looking at the same moment is not waited for for ever.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            found_both.wait(0.5)
+        return found
+
+    monkeypatch.setattr(starter, "find_starter", find_together)
+    second = Database(database_url)
+    try:
+        one, other = await asyncio.gather(
+            *(asyncio.to_thread(starter.take_charge, each, "boss") for each in (database, second))
+        )
+    finally:
+        await second.close()
+    assert one.id == other.id
+
+
+async def test_nobody_gets_what_lies_where_their_folder_would_be(identity, others):
+    others.full.add("migrations")
+    with pytest.raises(UsernameTaken) as caught:
+        await register(identity, "Migrations")
+    # Nothing tells whether it is an account or a folder.
+    assert caught.value.message == "This username is taken; choose another."
+    assert others.homes == []
+
+
 async def test_an_account_is_changed_by_its_owner(identity):
     await register(identity)
     principal = await who(identity, await login(identity))
@@ -606,9 +642,7 @@ async def test_nobody_gets_the_files_of_a_deleted_account_with_its_name(identity
     assert others.swept == 1
     with pytest.raises(UsernameTaken):
         await register(identity, "Ada")
-    # Once they are gone, the name is free; and a folder that was there first is no obstacle.
+    # Once they are gone, the name is free.
     others.full.clear()
     await register(identity)
-    others.full.add("ben")
-    await register(identity, "ben")
     await identity.delete_user("ada", by=By())

@@ -21,6 +21,7 @@ from jupyter_collab_ai.identity import keys
 from jupyter_collab_ai.identity.keys import UnsafeKeys
 from jupyter_collab_ai.identity.tokens import ALGORITHM, ISSUER, Audience, Tokens
 from jupyter_collab_ai.ids import LoginId, UserId
+from jupyter_collab_ai.settings import Settings
 
 RING = keys.from_secret("a secret of more than thirty-two characters")
 TOKENS = Tokens(RING)
@@ -211,9 +212,59 @@ def test_a_file_of_keys_that_goes_bad_is_not_believed(tmp_path, monkeypatch, cap
     path.write_text("{}")
     assert ring.find("unknown") is None
     assert Tokens(ring).verify(token, Audience.ACCESS)
-    path.unlink()
-    assert ring.find("unknown") is None
     assert "not read again" in caplog.text
+
+
+def test_servers_that_run_drop_the_keys_of_a_file_that_was_deleted(tmp_path, monkeypatch):
+    path = tmp_path / "keys.json"
+    first, second, idle = (Tokens(keys.load(path)) for _ in range(3))
+    leaked = mint(tokens=first)
+    path.unlink()
+    monkeypatch.setattr(keys, "LOOK_FOR_NEWEST", 0.0)
+    # Also on a server that signs nothing meanwhile.
+    with pytest.raises(NotAuthenticated):
+        idle.verify(leaked, Audience.ACCESS)
+    fresh = mint(tokens=first)
+    for server in (first, second, idle, Tokens(keys.load(path))):
+        assert server.verify(fresh, Audience.ACCESS)
+        with pytest.raises(NotAuthenticated):
+            server.verify(leaked, Audience.ACCESS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [item.name for item in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_servers_that_miss_the_file_at_once_agree_on_a_key(tmp_path, monkeypatch):
+    path = tmp_path / "keys.json"
+    rings = [keys.load(path) for _ in range(8)]
+    old = rings[0].newest
+    path.unlink()
+    monkeypatch.setattr(keys, "LOOK_FOR_NEWEST", 0.0)
+    with ThreadPoolExecutor(8) as pool:
+        newest = set(pool.map(lambda ring: ring.newest, rings))
+    assert len(newest) == 1
+    assert old not in newest
+
+
+def test_deleted_keys_are_gone_also_where_no_new_ones_can_be_kept(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "keys.json"
+    running = Tokens(keys.load(path))
+    leaked = mint(tokens=running)
+    path.unlink()
+    monkeypatch.setattr(keys, "LOOK_FOR_NEWEST", 0.0)
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(keys, "_create", full)
+        with pytest.raises(NotAuthenticated):
+            running.verify(leaked, Audience.ACCESS)
+        fresh = mint(tokens=running)
+        assert running.verify(fresh, Audience.ACCESS)
+        assert "No space left" in caplog.text
+    # As soon as there is room, it is kept.
+    assert running.verify(fresh, Audience.ACCESS)
+    assert Tokens(keys.load(path)).verify(fresh, Audience.ACCESS)
 
 
 def test_keys_are_made_where_files_can_not_be_linked(tmp_path, monkeypatch):
@@ -253,6 +304,16 @@ def test_a_new_secret_signs_nobody_out_while_the_old_one_is_kept():
         Tokens(keys.from_secret("n" * 40)).verify(token, Audience.ACCESS)
     with pytest.raises(UnsafeKeys, match="COLLAB_AI_OLD_SECRET_KEYS"):
         keys.from_secret("n" * 40, ["short"])
+
+
+def test_old_secrets_without_one_that_signs_are_not_ignored(tmp_path):
+    with pytest.raises(UnsafeKeys, match="without COLLAB_AI_SECRET_KEY"):
+        keys.key_ring(Settings(None, tmp_path, old_secret_keys=("o" * 40,)))
+    assert list(tmp_path.iterdir()) == []
+    both = keys.key_ring(Settings(None, tmp_path, "n" * 40, ("o" * 40,)))
+    assert len(both.keys) == 2
+    kept = keys.key_ring(Settings(None, tmp_path))
+    assert kept.newest == keys.load(tmp_path / "keys.json").newest
 
 
 def test_no_key_is_lost_where_several_rotate_at_once(tmp_path):
