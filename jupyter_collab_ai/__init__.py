@@ -27,8 +27,20 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    """Say to Jupyter's server which application the extension is."""
+    """Say to Jupyter's server which application the extension is.
+
+    Raises:
+        SystemExit: The extension can't be imported. Jupyter would take any other error for the
+            end of the extension alone, and go on without the gate.
+    """
     # Imported when it is asked for: whoever needs the client alone needs no server.
-    from jupyter_collab_ai.app import CollabAI
+    try:
+        from jupyter_collab_ai.app import CollabAI
+    except Exception as error:
+        raise SystemExit(
+            "The server is not started, because jupyter_collab_ai, which would protect it, can't "
+            f"be imported ({type(error).__name__}: {error}); install it anew with what it needs, "
+            "or switch it off with: jupyter server extension disable jupyter_collab_ai"
+        ) from error
 
     return [{"module": "jupyter_collab_ai.app", "app": CollabAI}]

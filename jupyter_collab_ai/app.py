@@ -22,6 +22,7 @@ from jupyter_collab_ai.ai.execution.service import Execution, Isolation
 from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, Keeping
+from jupyter_collab_ai.errors import CollabError
 from jupyter_collab_ai.identity import handlers as identity_handlers
 from jupyter_collab_ai.identity import keys, profile
 from jupyter_collab_ai.identity.confirmations import Confirmations
@@ -257,9 +258,12 @@ class CollabAI(ExtensionApp):
         """Put the rooms of the house together, and the gate before all of the server."""
         server = self.serverapp
         assert server is not None
-        settings = read_settings()
-        self._database = database = open_for(settings, self.root_name or name_of(server.root_dir))
-        starter = take_charge(database, starter_name(system_name()))
+        with linking.or_exit(because=""):
+            settings = read_settings()
+            name = self.root_name or name_of(server.root_dir)
+            self._database = database = open_for(settings, name)
+            with database.explained():
+                starter = take_charge(database, starter_name(system_name()))
 
         self._hub = hub = EventHub()
         policy = Policy.of(
@@ -401,18 +405,30 @@ class CollabAI(ExtensionApp):
             # JupyterHub's own extension puts a hook of its own in place of ours.
             linking.guard_pages(serverapp, members_run_code=bool(self.execution_roles))
         linking.verify_installed(serverapp, self._gate, provider)
-        for apps in serverapp.extension_manager.extension_apps.values():
-            for app in apps:
-                if isinstance(app, YDocExtension):
-                    upstream.adopt(app, self._rooms, self._file_ids)
-        # Waits for the first answer of the database's notifications.
-        self._database.listen()
-        self._board.start()
-        self._operations.start()
-        self._retention.start()
-        self._compactor.start()
-        await self._sessions.make_home(self._identity.starter_name)
-        favour_the_loop()
+        with linking.or_exit():
+            for apps in serverapp.extension_manager.extension_apps.values():
+                for app in apps:
+                    if isinstance(app, YDocExtension):
+                        upstream.adopt(app, self._rooms, self._file_ids)
+            # Waits for the first answer of the database's notifications.
+            self._database.listen()
+            self._board.start()
+            self._operations.start()
+            self._retention.start()
+            self._compactor.start()
+            favour_the_loop()
+        await self._make_own_folder()
+
+    async def _make_own_folder(self) -> None:
+        """Make the folder of whoever starts the server; without it they still open all others."""
+        try:
+            await self._sessions.make_home(self._identity.starter_name)
+        except Exception as error:
+            told = error.message if isinstance(error, CollabError) else None
+            told = told or getattr(error, "log_message", None) or str(error)
+            self.log.warning(
+                "The folder of %s could not be made: %s", self._identity.starter_name, told
+            )
 
     async def stop_extension(self) -> None:
         """Save and let go of everything."""

@@ -45,7 +45,7 @@ def open_for(settings: Settings, name: str) -> Database:
         if owner != name:
             database.close_now()
             raise OtherRoot(
-                f"the database belongs to the files below {owner}; give those below {name} "
+                f"The database belongs to the files below {owner}; give those below {name} "
                 f'another database, or set CollabAI.root_name = "{owner}" if they are the same.'
             )
         return database
@@ -110,4 +110,5 @@ def _embedded(path: Path) -> Database:
 
 def _claimed(database: Database, name: str) -> str:
     database.migrate()
-    return database.write_now(lambda tx: roots.claim(tx, name), lock="root")
+    with database.explained():
+        return database.write_now(lambda tx: roots.claim(tx, name), lock="root")

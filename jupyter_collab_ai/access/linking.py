@@ -46,8 +46,12 @@ REPLACEMENTS: Replacements = {
 
 
 @contextmanager
-def or_exit() -> Iterator[None]:
+def or_exit(because: str = "it could not be protected") -> Iterator[None]:
     """End the process where something goes wrong, for the server must not run unguarded.
+
+    Args:
+        because: What that means for the server; empty where the errors are sentences that a
+            person understands without it.
 
     Raises:
         SystemExit: Something went wrong.
@@ -55,8 +59,9 @@ def or_exit() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        before = f", because {because}:" if because else "."
         raise SystemExit(
-            f"The server is not started, because it could not be protected: {error}"
+            f"The server is not started{before} {str(error) or type(error).__name__}"
         ) from error
 
 

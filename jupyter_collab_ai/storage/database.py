@@ -15,9 +15,9 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from zlib import crc32
 
-from sqlalchemy import CursorResult, Executable, delete, insert, text
+from sqlalchemy import CursorResult, Executable, and_, delete, insert, or_, text
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from jupyter_collab_ai.clock import utcnow
@@ -35,6 +35,13 @@ from jupyter_collab_ai.storage.driver import Prepared, Row
 from jupyter_collab_ai.storage.engine import BEGUN, begin_writing, make_engine, parse_url
 from jupyter_collab_ai.storage.migrate import migrate
 from jupyter_collab_ai.storage.tables import changes as changes_table
+from jupyter_collab_ai.storage.trouble import (
+    UNREACHABLE,
+    TroubleLog,
+    explained,
+    place_of,
+    unavailable,
+)
 from jupyter_collab_ai.storage.writer import Undone, Writer
 
 T = TypeVar("T")
@@ -44,7 +51,8 @@ WORKERS = 8
 #: How long a change is kept for other processes on the same SQLite file.
 KEEP_CHANGES = timedelta(minutes=10)
 
-_UNAVAILABLE = "The database can't be reached at the moment; try again in a few seconds."
+#: The topic of what a server writes to find out whether it can; nobody listens to it.
+_TRIAL = "trial"
 
 
 class Tx:
@@ -103,6 +111,7 @@ class Database:
         self._kept: Connection | None = None
         self._checkpointer = Checkpointer(self._file) if self.is_sqlite else None
         self._listener: SqliteListener | PostgresListener | None = None
+        self._trouble = TroubleLog(self.place)
         #: Names this process in leases and notifications.
         self.server_id = new_id()
         self.changes = ChangeBus()
@@ -116,6 +125,11 @@ class Database:
         return self.url.get_backend_name() == "sqlite"
 
     @property
+    def place(self) -> str:
+        """Which database this is, in words that give no secret away."""
+        return place_of(self.url)
+
+    @property
     def _file(self) -> str:
         assert self.url.database is not None  # parse_url lets no other through
         return self.url.database
@@ -126,13 +140,25 @@ class Database:
         Blocks; for use before the event loop runs, or in a thread.
 
         Raises:
-            DatabaseUnavailable: The database can't be reached.
+            DatabaseUnavailable: The database can't be used; the message says which, and why.
             SchemaTooNew: A newer version of this package has changed the schema.
         """
-        try:
+        with self.explained():
             migrate(self._engine)
-        except OperationalError as error:
-            raise DatabaseUnavailable(_UNAVAILABLE) from error
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Let errors of the database say what is wrong, for whoever starts a server.
+
+        Raises:
+            DatabaseUnavailable: The database can't be used; the message says which, and why.
+        """
+        try:
+            yield
+        except DatabaseUnavailable as error:
+            raise explained(self.url, error.__cause__ or error) from error
+        except (DBAPIError, PoolTimeout) as error:
+            raise explained(self.url, error) from error
 
     async def open(self) -> None:
         """Migrate, and begin to hear the changes of other servers."""
@@ -199,12 +225,32 @@ class Database:
                 return self._executor.submit(self._write, function, lock, single)
             return self._writer.submit(lambda connection: self._act(connection, function, None))
 
-        result, _ = await self._finish(begin, lambda done: self.changes.publish(done[1]))
+        result, _ = await self._finish(
+            begin, lambda done: self.changes.publish(done[1]), writing=True
+        )
         return result
+
+    async def try_writing(self) -> None:
+        """Write a little, which changes nothing for anybody, to find out whether it works.
+
+        Raises:
+            DatabaseUnavailable: It does not.
+        """
+
+        def write(tx: Tx) -> None:
+            now = utcnow()
+            old = or_(
+                changes_table.c.source == self.server_id, changes_table.c.at < now - KEEP_CHANGES
+            )
+            tx.execute(delete(changes_table).where(and_(changes_table.c.topic == _TRIAL, old)))
+            trial = {"source": self.server_id, "topic": _TRIAL, "key": "", "at": now}
+            tx.execute(insert(changes_table), trial)
+
+        await self.write(write)
 
     def read_now(self, function: Callable[[Tx], T]) -> T:
         """Do what :meth:`read` does in the calling thread, which must not be the event loop's."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(writing=False), self._engine.connect() as connection:
             # Leaving the block rolls back, so nothing can slip in through a read.
             return function(Tx(connection))
 
@@ -217,7 +263,7 @@ class Database:
         self, function: Callable[[Tx], T], lock: str | None, single: bool = False
     ) -> tuple[T, list[Change]]:
         begin = self._without_transaction if single and lock is None else self._begin
-        with self._translated(), begin() as connection:
+        with self._translated(writing=True), begin() as connection:
             return self._act(connection, function, lock)
 
     def _without_transaction(self) -> AbstractContextManager[Connection]:
@@ -287,31 +333,37 @@ class Database:
                 {"channel": CHANNEL, "payload": json.dumps([self.server_id, topic, key])},
             )
 
-    @staticmethod
     @contextlib.contextmanager
-    def _translated() -> Iterator[None]:
+    def _translated(self, *, writing: bool) -> Iterator[None]:
         try:
             yield
         except IntegrityError:
             raise
-        except (OperationalError, PoolTimeout, Undone) as error:
-            raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from error
-            raise
+        except (DBAPIError, PoolTimeout, Undone) as error:
+            told = unavailable(error)
+            if told is None:
+                raise
+            self._trouble.met(error, writing=writing)
+            raise told from error
+        else:
+            self._trouble.worked(writing=writing)
 
     async def _run(self, function: Callable[[], T]) -> T:
-        return await self._finish(lambda: self._executor.submit(function))
+        return await self._finish(lambda: self._executor.submit(function), writing=False)
 
     async def _finish(
-        self, begin: Callable[[], Future[T]], then: Callable[[T], None] | None = None
+        self,
+        begin: Callable[[], Future[T]],
+        then: Callable[[T], None] | None = None,
+        *,
+        writing: bool,
     ) -> T:
         """Wait for what is begun.
 
         Args:
             begin: Begins it.
             then: Called with its result on the event loop, whether or not anybody still waits.
+            writing: Whether it may change things.
         """
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[T] = loop.create_future()
@@ -324,10 +376,10 @@ class Database:
             begun = begin()
         except RuntimeError:
             # Closed: the server is about to end.
-            raise DatabaseUnavailable(_UNAVAILABLE, retry_after=2) from None
+            raise DatabaseUnavailable(UNREACHABLE, retry_after=2) from None
         # A caller that goes away does not undo what was begun: the thread runs to its end.
         begun.add_done_callback(tell)
-        with self._translated():
+        with self._translated(writing=writing):
             return await waiting
 
 

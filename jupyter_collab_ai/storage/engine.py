@@ -29,6 +29,9 @@ IDLE = 1.0
 _USED_AT = "collab_used_at"
 
 
+_ENCODE = "In a password write @ as %40, / as %2F, : as %3A and % as %25."
+
+
 class InvalidDatabaseUrl(ValueError):
     """The database URL can't be used; the message says why, without the password."""
 
@@ -44,12 +47,16 @@ def parse_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # what should be the port may be no number
         raise InvalidDatabaseUrl(
             "COLLAB_AI_DATABASE_URL is not a database URL; write it like "
-            "postgresql://user:password@host/database."
+            f"postgresql://user:password@host/database. {_ENCODE}"
         ) from None
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg2"}:
+        if _splits_password(url, text):
+            raise InvalidDatabaseUrl(
+                f"COLLAB_AI_DATABASE_URL has an @ where none can be. {_ENCODE}"
+            )
         return url.set(drivername="postgresql+psycopg2")
     if url.drivername in {"sqlite", "sqlite+pysqlite"}:
         if not url.database or url.database == ":memory:":
@@ -60,6 +67,16 @@ def parse_url(text: str) -> URL:
         return url.set(drivername="sqlite+pysqlite")
     raise InvalidDatabaseUrl(
         f"COLLAB_AI_DATABASE_URL names {url.drivername!r}; PostgreSQL and SQLite are supported."
+    )
+
+
+def _splits_password(url: URL, text: str) -> bool:
+    """Tell whether the end of a password was taken for the host, which errors would name."""
+    before_value = text.partition("?")[2].partition("=")[0]
+    return (
+        "@" in (url.host or "")
+        or (url.username is not None and "@" in (url.database or ""))
+        or (url.database is None and "@" in before_value)
     )
 
 

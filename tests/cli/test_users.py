@@ -442,7 +442,10 @@ async def test_somebody_who_is_not_there(cli: Cli, boss: store.User, command: st
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("postgresql://me:hush@127.0.0.1:1/none", "The database can't be reached at the moment"),
+        (
+            "postgresql://me:hush@127.0.0.1:1/none",
+            "The PostgreSQL database none at 127.0.0.1:1 can't be used: ",
+        ),
         ("mysql://me:hush@localhost/none", "COLLAB_AI_DATABASE_URL names 'mysql'"),
     ],
 )

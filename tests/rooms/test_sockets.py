@@ -501,8 +501,8 @@ async def test_who_is_demoted_while_the_room_opens_comes_in_as_a_viewer(
     joined: list[tuple[Right, bool]] = []
     acquire, join = server.rooms.acquire, LiveRoom.join
 
-    async def demoted_meanwhile(path: str) -> LiveRoom:
-        room = await acquire(path)
+    async def demoted_meanwhile(path: str, *, outside: bool) -> LiveRoom:
+        room = await acquire(path, outside=outside)
         server.people.set("ada", VIEWER)
         return room
 
@@ -513,6 +513,6 @@ async def test_who_is_demoted_while_the_room_opens_comes_in_as_a_viewer(
     monkeypatch.setattr(server.rooms, "acquire", demoted_meanwhile)
     monkeypatch.setattr(LiveRoom, "join", note)
     await server.ws("ada", "a.py")
-    # The handshake is answered before the room is open.
+    # The handshake is answered before the room has opened.
     await until(lambda: joined)
     assert joined == [(VIEWER, False)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 
 import pytest
 from sqlalchemy import func, insert, select, update
@@ -181,6 +182,28 @@ def test_urls_that_cannot_be_used_are_refused_without_their_password(text):
     with pytest.raises(InvalidDatabaseUrl) as caught:
         parse_url(text)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:hunter2@hunter2@h/d",
+        "postgresql://u:hunter2@hunter2/hunter2@h/d",
+        "postgresql://u:hunter2@hunter2:hunter2@h:5432/d",
+        "postgresql://u:hunter2@hunter2?hunter2@h/d",
+        "postgresql://u:hunter2@hunter2:5432/hunter2@h/d",
+    ],
+)
+def test_a_password_that_is_not_encoded_is_no_host(text):
+    """The driver would be asked for a host that is the end of the password, and would name it."""
+    with pytest.raises(InvalidDatabaseUrl, match="write @ as %40") as caught:
+        parse_url(text)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("text", ["u%40h:p%40s%2F@h/d", "u:p/ss@h/d", "u@srv:pw@h/d", "u@h"])
+def test_what_can_be_told_apart_is_taken(text):
+    assert parse_url(f"postgresql://{text}").host == "h"
 
 
 class TestCache:

@@ -1,0 +1,48 @@
+"""What keeps a server from starting is said in one sentence, with which database and why."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import ServerFactory
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "postgresql://ada:hush@127.0.0.1:1/none",
+            "The PostgreSQL database none at 127.0.0.1:1 can't be used: connection to server at",
+        ),
+        ("postgresql://ada:hush@hush@h/none", "In a password write @ as %40"),
+        ("sqlite:///{folder}/none/a.db", "there is no folder {folder}/none."),
+    ],
+)
+async def test_a_database_that_is_of_no_use(
+    url: str, said: str, tmp_path: Path, collab_server: ServerFactory
+) -> None:
+    server = collab_server(database_url=url.format(folder=tmp_path), start=False)
+    server.launch()
+    assert await asyncio.to_thread(server.wait) != 0
+    [line] = [one for one in server.log.splitlines() if "The server is not started" in one]
+    assert said.format(folder=tmp_path) in line
+    assert "protected" not in line
+    assert "hush" not in server.log
+    assert "Traceback" not in server.log
+
+
+async def test_a_root_that_can_not_be_written_costs_one_line(
+    tmp_path: Path, collab_server: ServerFactory
+) -> None:
+    server = collab_server(start=False)
+    # (Nothing is forbidden to root, who may run this, but a file is no folder to anybody.)
+    (server.root / "users").write_text("in the way")
+    await asyncio.to_thread(server.start)
+    lines = [line for line in server.log.splitlines() if "The folder of" in line]
+    assert len(lines) == 1, server.log
+    assert "could not be made" in lines[0]
+    assert "Traceback" not in server.log
+    assert "failed" not in server.log.lower()
