@@ -3,14 +3,16 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import type { ICollabClient } from '../api/client';
+import { sentenceOf } from '../api/errors';
 import { ICollabClientToken } from '../api/tokens';
 import { type ILiveDocuments, ILiveDocumentsToken } from '../documents/tokens';
+import { tellFailure } from '../ui/toasts';
 import { shareIcon } from './icons';
 import { ShareModel } from './shareModel';
 import { showShareDialog } from './shareView';
@@ -56,13 +58,14 @@ export const sharePlugin: JupyterFrontEndPlugin<void> = {
       try {
         me = (await client.me()).username;
       } catch (error) {
-        Notification.error(
-          trans.__('It can’t be shared now: %1', String(error))
+        tellFailure(
+          trans.__('It can’t be shared now: %1', sentenceOf(error, trans)),
+          trans
         );
         return;
       }
       await showShareDialog(
-        new ShareModel(client, path, open?.session ?? null),
+        new ShareModel(client, path, open?.session ?? null, trans),
         me,
         trans
       );
