@@ -10,7 +10,7 @@ from playwright.async_api import Route, expect
 
 from examples.story.model import ModelServer
 from tests.support.server import LabServer
-from tests.ui.people import PATIENCE, People, Person
+from tests.ui.people import PASSWORD, PATIENCE, People, Person
 from tests.ui.test_changes import Wire, call, share
 
 pytestmark = pytest.mark.timeout(240)
@@ -113,7 +113,7 @@ async def test_what_is_taken_back_before_the_answer_comes_is_offered(
 
 async def test_the_share_dialog_is_used_by_keyboard(lab: LabServer, people: People) -> None:
     """Enter belongs to the field, and Tab goes round in the dialog."""
-    call(lab, "POST", "register", {"username": "cleo", "password": "correct horse battery"})
+    call(lab, "POST", "register", {"username": "cleo", "password": PASSWORD})
     owner = await people.come("owner")
     await owner.start_jupyterlab("shop/inventory.py")
     page, keys = owner.page, owner.page.keyboard
@@ -180,4 +180,67 @@ async def test_what_fails_is_said_on_the_screen(lab: LabServer, people: People) 
         for close in await ben.page.locator(".Toastify__close-button, .jp-Toast-close").all():
             if await close.is_visible():
                 await close.click()
+    assert people.faults == []
+
+
+async def offered(person: Person) -> dict[str, bool]:
+    """Return what the menu that is open offers, and whether it can be chosen."""
+    items = await person.page.evaluate(
+        "[...document.querySelectorAll('.lm-Menu-item')].map(item => ["
+        "  item.querySelector('.lm-Menu-itemLabel').textContent,"
+        "  !item.classList.contains('lm-mod-disabled')"
+        "])"
+    )
+    await person.page.keyboard.press("Escape")
+    return dict(items)
+
+
+@pytest.mark.slow
+async def test_viewers_are_offered_no_change_of_files_and_texts(
+    lab: LabServer, people: People
+) -> None:
+    session = call(lab, "POST", "sessions", {"name": "shop", "path": "shop"})["id"]
+    invitation = {"session_id": session, "role": "viewer", "max_uses": 1}
+    cleo = await people.come("cleo")
+    page = cleo.page
+    await page.goto(call(lab, "POST", "sessions/invite", invitation)["url"])
+    await page.get_by_text("Register and join").click()
+    for field in ("password", "password_again"):
+        await page.fill(f"#{field}", PASSWORD)
+    await page.fill("#username", "cleo")
+    await page.get_by_role("button").first.click()
+    await page.wait_for_selector("#jupyterlab-splash", state="detached")
+    listed = page.get_by_role("listitem", name="sales.ipynb")
+    await listed.dblclick()
+    await cleo.appears("View only")
+
+    kind = page.locator("[data-jp-item-name=cellType]")
+    await expect(kind).to_have_attribute("inert", "", timeout=PATIENCE)
+    await page.locator(".cm-content:visible").first.click()
+    await page.keyboard.press("Control+f")
+    await expect(page.get_by_placeholder("Find")).to_be_visible(timeout=PATIENCE)
+    await expect(page.locator(".jp-DocumentSearch-toggle-wrapper")).to_be_hidden()
+    await page.keyboard.press("Escape")
+
+    files = ("Rename", "Move to Trash", "New File", "New Notebook", "New Folder", "Duplicate")
+    await listed.click(button="right")
+    menu = await offered(cleo)
+    assert [menu[name] for name in files] == [False] * len(files)
+    assert menu["Download"]
+    tab = page.locator("#jp-main-dock-panel .lm-TabBar-tab", has_text="sales.ipynb")
+    await tab.click(button="right")
+    menu = await offered(cleo)
+    assert not menu["Rename Notebook…"]
+    assert not menu["Delete Notebook"]
+
+    # A role that changes holds at once, here as well.
+    role = {"session_id": session, "username": "cleo", "role": "editor"}
+    async with page.expect_response("**/api/contents/shop?content=0*"):
+        call(lab, "PUT", "sessions/access", role)
+    await cleo.disappears("View only")
+    await expect(kind).not_to_have_attribute("inert", "")
+    await tab.click(button="right")
+    assert (await offered(cleo))["Rename Notebook…"]
+    await page.locator(".jp-DirListing-content").click(button="right", position={"x": 60, "y": 300})
+    assert (await offered(cleo))["New File"]
     assert people.faults == []
