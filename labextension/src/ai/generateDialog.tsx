@@ -1,30 +1,35 @@
+import type { DocumentChange, YDocument } from '@jupyter/ydoc';
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { ITarget } from '../api/types';
-
-/** A place where code may go. */
-export interface IPlace {
-  readonly label: string;
-  readonly target: ITarget;
-}
+import { FormDialog } from '../ui/formDialog';
+import type { IPlace } from './places';
 
 export interface IWish {
   readonly instructions: string;
-  readonly target: ITarget;
+  /** Undefined where the document has no places of its own; then it is its end. */
+  readonly place: IPlace | undefined;
   readonly apply: boolean;
+}
+
+export interface IQuestion {
+  /** How the document is called. */
+  readonly name: string;
+  readonly model: YDocument<DocumentChange>;
+  readonly places: readonly IPlace[];
+  /** What was wanted before, and why it is asked once more. */
+  readonly again?: { readonly wish: IWish; readonly why: string };
 }
 
 /** Ask what is to be written, and where; null where nothing is. */
 export async function askForWish(
-  name: string,
-  places: readonly IPlace[],
+  question: IQuestion,
   trans: TranslationBundle
 ): Promise<IWish | null> {
-  const body = new WishBody(places, trans);
-  const dialog = new Dialog<IWish>({
-    title: trans.__('Generate code in “%1”', name),
+  const body = new WishBody(question, trans);
+  const dialog = new FormDialog<IWish>({
+    title: trans.__('Generate code in “%1”', question.name),
     body,
     buttons: [
       Dialog.cancelButton(),
@@ -40,26 +45,41 @@ export async function askForWish(
 
 class WishBody extends ReactWidget implements Dialog.IBodyWidget<IWish> {
   constructor(
-    private readonly _places: readonly IPlace[],
+    private readonly _question: IQuestion,
     private readonly _trans: TranslationBundle
   ) {
     super();
     this.addClass('jp-CollabAI-wish');
+    const wish = _question.again?.wish;
+    this._instructions = wish?.instructions ?? '';
+    this._apply = wish?.apply ?? true;
+    // Others type on, and the names of places tell lines.
+    _question.model.changed.connect(this._tell, this);
+  }
+
+  override dispose(): void {
+    this._question.model.changed.disconnect(this._tell, this);
+    super.dispose();
   }
 
   getValue(): IWish {
-    const place = this._places[this._place] ?? this._places[0];
     return {
       instructions: this._instructions,
-      target: place?.target ?? { mode: 'append' },
+      place: this._question.places[this._place],
       apply: this._apply
     };
   }
 
   protected override render(): React.ReactElement {
     const trans = this._trans;
+    const { again, places } = this._question;
     return (
       <>
+        {again && (
+          <p role="alert" className="jp-CollabAI-problem">
+            {again.why}
+          </p>
+        )}
         <label htmlFor="jp-collab-ai-wish">
           {trans.__('What should the code do?')}
         </label>
@@ -73,17 +93,12 @@ class WishBody extends ReactWidget implements Dialog.IBodyWidget<IWish> {
           onChange={event => {
             this._instructions = event.target.value;
           }}
-          onKeyDown={event => {
-            // Enter makes a line here; the dialog would take it for its button.
-            if (event.key === 'Enter' && !event.ctrlKey && !event.metaKey) {
-              event.stopPropagation();
-            }
-          }}
+          defaultValue={this._instructions}
         />
         <fieldset>
           <legend>{trans.__('Where?')}</legend>
-          {this._places.map((place, index) => (
-            <label key={place.label}>
+          {places.map((place, index) => (
+            <label key={index}>
               <input
                 type="radio"
                 name="jp-collab-ai-place"
@@ -92,13 +107,14 @@ class WishBody extends ReactWidget implements Dialog.IBodyWidget<IWish> {
                   this._place = index;
                 }}
               />
-              {place.label}
+              {place.label()}
             </label>
           ))}
         </fieldset>
         <label>
           <input
             type="checkbox"
+            defaultChecked={!this._apply}
             onChange={event => {
               this._apply = !event.target.checked;
             }}
@@ -109,7 +125,11 @@ class WishBody extends ReactWidget implements Dialog.IBodyWidget<IWish> {
     );
   }
 
-  private _instructions = '';
+  private _tell(): void {
+    this.update();
+  }
+
+  private _instructions: string;
   private _place = 0;
-  private _apply = true;
+  private _apply: boolean;
 }

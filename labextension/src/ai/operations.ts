@@ -4,17 +4,28 @@ import type { DocumentWidget } from '@jupyterlab/docregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { ICollabClient, IDocumentReference } from '../api/client';
-import { ApiError } from '../api/errors';
-import type { IGeneration, IReport } from '../api/types';
+import { ApiError, sentenceOf } from '../api/errors';
+import type { IGeneration, IReport, ITarget } from '../api/types';
 import type { ILiveDocument } from '../documents/liveDocument';
 import { nameOf, referenceTo } from '../sessions/find';
+import { Progress, tellFailure } from '../ui/toasts';
 import type { Findings, ILiveFinding } from './findings';
 import { failedChecks } from './checks';
-import { askForWish, type IWish } from './generateDialog';
+import { askForWish, type IQuestion, type IWish } from './generateDialog';
 import type { ILiveLock } from './locks';
 import { placesIn } from './places';
 import { reviewSuggestion, type TextOf } from './suggestion';
 import { textOf } from './texts';
+
+/** What the AI has made in this page. */
+interface IResult {
+  readonly document: ILiveDocument;
+  readonly generation: IGeneration;
+  /** Make it anew. */
+  readonly again: () => Promise<void>;
+  /** Return the texts that it is for. */
+  readonly textOf: TextOf;
+}
 
 /**
  * Runs the debugger and the generator, and tells the person what comes of it.
@@ -29,35 +40,30 @@ export class Operations {
   /** Look for faults; null where it was not possible, of which the person is told. */
   async debug(document: ILiveDocument): Promise<IReport | null> {
     const trans = this._trans;
-    const id = Notification.emit(
-      trans.__('Looking for faults in %1…', PathExt.basename(document.path)),
-      'in-progress',
-      { autoClose: false }
+    const name = PathExt.basename(document.path);
+    const progress = new Progress(
+      trans.__('Looking for faults in %1…', name),
+      trans
     );
     try {
       const reference = await this._reference(document);
       const report = await this._client.debug(reference);
       this._findings.set(document, report.operation_id, report.findings);
       const count = report.findings.length;
-      Notification.update({
-        id,
-        type: count === 0 ? 'success' : 'info',
-        message:
-          count === 0
-            ? trans.__(
-                'Nothing was found in %1.',
-                PathExt.basename(document.path)
-              )
-            : trans._n(
-                '%1 finding. It is marked in the text.',
-                '%1 findings. They are marked in the text.',
-                count
-              ),
-        autoClose: 4_000
-      });
+      progress.end(
+        count === 0
+          ? trans.__('Nothing was found in %1.', name)
+          : trans._n(
+              '%1 finding. It is marked in the text.',
+              '%1 findings. They are marked in the text.',
+              count
+            ),
+        count === 0 ? 'success' : 'info',
+        { autoClose: 4_000 }
+      );
       return report;
     } catch (error) {
-      this._failed(id, error);
+      progress.fail(error);
       return null;
     }
   }
@@ -73,7 +79,7 @@ export class Operations {
       if (error instanceof ApiError && error.reason === 'not_found') {
         this._findings.remove(document, new Set([finding.id]));
       }
-      Notification.error(sentence(error), { autoClose: 8_000 });
+      this._failed(error);
     }
   }
 
@@ -100,7 +106,7 @@ export class Operations {
         this._findings.remove(document, new Set([finding.id]));
       }
     } catch (error) {
-      Notification.error(sentence(error), { autoClose: 8_000 });
+      this._failed(error);
     }
     const left = found.length - applied;
     const message =
@@ -121,47 +127,112 @@ export class Operations {
     document: ILiveDocument,
     widget: DocumentWidget
   ): Promise<void> {
-    const trans = this._trans;
-    const name = PathExt.basename(document.path);
-    const wish = await askForWish(name, placesIn(widget, trans), trans);
+    const wish = await this._ask(document, widget);
     if (wish !== null) {
-      await this._generate(document, wish);
+      await this._generate(document, widget, wish);
     }
   }
 
-  private async _generate(document: ILiveDocument, wish: IWish): Promise<void> {
+  private async _ask(
+    document: ILiveDocument,
+    widget: DocumentWidget,
+    again?: IQuestion['again']
+  ): Promise<IWish | null> {
     const trans = this._trans;
-    const name = PathExt.basename(document.path);
-    const id = Notification.emit(
-      trans.__('The AI is writing code for %1…', name),
-      'in-progress',
-      { autoClose: false }
+    return askForWish(
+      {
+        name: PathExt.basename(document.path),
+        model: document.model,
+        places: placesIn(document, widget, trans),
+        ...(again === undefined ? {} : { again })
+      },
+      trans
     );
+  }
+
+  private async _generate(
+    document: ILiveDocument,
+    widget: DocumentWidget,
+    wanted: IWish
+  ): Promise<void> {
+    const trans = this._trans;
+    const { place, ...wish } = wanted;
+    const targetNow = (): ITarget | null => {
+      if (document.isDisposed) {
+        return null;
+      }
+      return place === undefined ? { mode: 'append' } : place.target();
+    };
+    if (targetNow() === null) {
+      await this._askAgain(document, widget, wanted);
+      return;
+    }
+    const progress = new Progress(
+      trans.__(
+        'The AI is writing code for %1…',
+        PathExt.basename(document.path)
+      ),
+      trans
+    );
+    this._underway += 1;
     try {
       const reference = await this._reference(document);
-      const generation = await this._client.generate({ ...reference, ...wish });
-      this._asked.set(generation.operation_id, {
-        again: async () => this._generate(document, wish),
-        // eslint-disable-next-line @typescript-eslint/no-base-to-string
-        textOf: cellId => textOf(document.model, cellId)?.toString() ?? ''
-      });
-      if (generation.applied) {
-        this._written(id, generation);
-      } else {
-        Notification.dismiss(id);
-        await this._review(generation, wish.apply);
-      }
-    } catch (error) {
-      if (error instanceof ApiError && error.reason === 'operation_cancelled') {
-        Notification.update({
-          id,
-          type: 'default',
-          message: trans.__('It was cancelled; nothing was written.'),
-          autoClose: 4_000
-        });
+      // Not before: people type on while the wish is thought of.
+      const target = targetNow();
+      if (target === null) {
+        progress.dismiss();
+        void this._askAgain(document, widget, wanted);
         return;
       }
-      this._failed(id, error);
+      const generation = await this._client.generate({
+        ...reference,
+        ...wish,
+        target
+      });
+      this._remember(document, generation, async () =>
+        this._generate(document, widget, wanted)
+      );
+      await this._tellResult(progress, generation, wish.apply);
+    } catch (error) {
+      if (error instanceof ApiError && error.reason === 'operation_cancelled') {
+        progress.end(
+          trans.__('It was cancelled; nothing was written.'),
+          'default',
+          { autoClose: 4_000 }
+        );
+        return;
+      }
+      progress.fail(error);
+    } finally {
+      this._settle();
+    }
+  }
+
+  /** The text of the place that was chosen has changed; nobody wants other lines replaced. */
+  private async _askAgain(
+    document: ILiveDocument,
+    widget: DocumentWidget,
+    wish: IWish
+  ): Promise<void> {
+    const trans = this._trans;
+    if (document.isDisposed || widget.isDisposed) {
+      tellFailure(
+        trans.__(
+          'Nothing was written, as %1 was closed meanwhile; open it and ask again.',
+          PathExt.basename(document.path)
+        ),
+        trans
+      );
+      return;
+    }
+    const next = await this._ask(document, widget, {
+      wish,
+      why: trans.__(
+        'Nothing was written, as the text there has changed meanwhile. Choose the place again.'
+      )
+    });
+    if (next !== null) {
+      await this._generate(document, widget, next);
     }
   }
 
@@ -174,56 +245,79 @@ export class Operations {
     } catch (error) {
       // It may have ended by itself.
       if (!(error instanceof ApiError && error.status === 404)) {
-        Notification.error(sentence(error), { autoClose: 8_000 });
+        this._failed(error);
       }
     }
   }
 
   /** Say that a result of this person was taken back, and offer it anew. */
   async takenBack(operation: string): Promise<void> {
-    const generation = this._own.get(operation);
-    if (generation !== undefined) {
-      await this._review(
-        generation,
-        true,
-        this._trans.__(
-          'It was taken back, as together with what was typed at that moment it was no longer sound.'
-        )
-      );
+    const result = this._results.get(operation);
+    if (result !== undefined) {
+      await this._offerAnew(result.generation);
+    } else if (this._underway > 0) {
+      // The answer that says that it was written may be still on its way.
+      this._early.add(operation);
     }
   }
 
-  private _written(id: string, generation: IGeneration): void {
+  private async _offerAnew(generation: IGeneration): Promise<void> {
+    await this._review(
+      generation,
+      true,
+      this._trans.__(
+        'It was taken back, as together with what was typed at that moment it was no longer sound.'
+      )
+    );
+  }
+
+  private async _tellResult(
+    progress: Progress,
+    generation: IGeneration,
+    wasWanted: boolean
+  ): Promise<void> {
+    const { operation_id: operation } = generation;
+    if (!generation.applied) {
+      progress.dismiss();
+      await this._review(generation, wasWanted);
+    } else if (this._early.delete(operation)) {
+      progress.dismiss();
+      await this._offerAnew(generation);
+    } else {
+      this._written(progress, generation);
+    }
+  }
+
+  private _written(progress: Progress, generation: IGeneration): void {
     const trans = this._trans;
-    this._own.set(generation.operation_id, generation);
     const failed = failedChecks(generation);
-    Notification.update({
-      id,
-      type: failed.length === 0 ? 'success' : 'warning',
-      message:
-        failed.length === 0
-          ? trans.__('The code is written.')
-          : trans.__(
-              'The code is written, but not all is well: %1',
-              failed.map(({ detail, name }) => detail ?? name).join('; ')
-            ),
-      autoClose: 10_000,
-      actions: [
-        {
-          label: trans.__('Undo'),
-          callback: () => {
-            void this._undo(generation.operation_id);
+    progress.end(
+      failed.length === 0
+        ? trans.__('The code is written.')
+        : trans.__(
+            'The code is written, but not all is well: %1',
+            failed.map(({ detail, name }) => detail ?? name).join('; ')
+          ),
+      failed.length === 0 ? 'success' : 'warning',
+      {
+        autoClose: 10_000,
+        actions: [
+          {
+            label: trans.__('Undo'),
+            callback: () => {
+              void this._undo(generation.operation_id);
+            }
           }
-        }
-      ]
-    });
+        ]
+      }
+    );
   }
 
   private async _undo(operation: string): Promise<void> {
     try {
       await this._client.undoOperation(operation);
     } catch (error) {
-      Notification.error(sentence(error), { autoClose: 8_000 });
+      this._failed(error);
     }
   }
 
@@ -242,31 +336,36 @@ export class Operations {
         : wasWanted
           ? trans.__('It was not written, because it did not pass the checks.')
           : '');
-    const asked = this._asked.get(generation.operation_id);
+    const { operation_id: operation } = generation;
+    const result = this._results.get(operation);
     const decision = await reviewSuggestion(
       generation,
       reason,
-      asked?.textOf ?? (() => ''),
+      result?.textOf ?? (() => ''),
       trans
     );
     if (decision.kind !== 'insert') {
-      this._asked.delete(generation.operation_id);
+      this._results.delete(operation);
       if (decision.kind === 'retry') {
-        await asked?.again();
+        await result?.again();
       }
       return;
     }
-    const id = Notification.emit(trans.__('Writing…'), 'in-progress', {
-      autoClose: false
-    });
+    const progress = new Progress(trans.__('Writing…'), trans);
+    this._underway += 1;
     try {
-      const { operation_id: operation } = generation;
-      this._written(
-        id,
-        await this._client.applyOperation(operation, decision.edits)
+      const written = await this._client.applyOperation(
+        operation,
+        decision.edits
       );
+      if (result !== undefined) {
+        this._remember(result.document, written, result.again);
+      }
+      await this._tellResult(progress, written, true);
     } catch (error) {
-      this._failed(id, error);
+      progress.fail(error);
+    } finally {
+      this._settle();
     }
   }
 
@@ -285,26 +384,48 @@ export class Operations {
     return referenceTo(session, path);
   }
 
-  private _failed(id: string, error: unknown): void {
-    Notification.update({
-      id,
-      type: 'error',
-      message: sentence(error),
-      autoClose: 10_000
+  /** Keep a result, which may be taken back or made anew, as long as its document is here. */
+  private _remember(
+    document: ILiveDocument,
+    generation: IGeneration,
+    again: () => Promise<void>
+  ): void {
+    if (document.isDisposed) {
+      return;
+    }
+    this._results.set(generation.operation_id, {
+      document,
+      generation,
+      again,
+      textOf: cellId => textOf(document.model, cellId)?.toJSON() ?? ''
     });
+    document.disposed.connect(this._forget, this);
   }
 
-  /** How results of this page are made anew, and where they belong. */
-  private readonly _asked = new Map<
-    string,
-    { again: () => Promise<void>; textOf: TextOf }
-  >();
-  /** Results of this page that were written and may be taken back. */
-  private readonly _own = new Map<string, IGeneration>();
-}
+  private _forget(document: ILiveDocument): void {
+    for (const [operation, result] of this._results) {
+      if (result.document === document) {
+        this._results.delete(operation);
+      }
+    }
+  }
 
-function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  private _settle(): void {
+    this._underway -= 1;
+    if (this._underway === 0) {
+      this._early.clear();
+    }
+  }
+
+  private _failed(error: unknown): void {
+    tellFailure(sentenceOf(error, this._trans), this._trans);
+  }
+
+  private readonly _results = new Map<string, IResult>();
+  /** Calls that may write, and whose answers are awaited. */
+  private _underway = 0;
+  /** Operations that were taken back before their answers came; of anybody. */
+  private readonly _early = new Set<string>();
 }
 
 /** Return whether what a fix was for is no longer there. */

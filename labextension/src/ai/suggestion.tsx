@@ -1,16 +1,12 @@
-import {
-  Clipboard,
-  Dialog,
-  ReactWidget,
-  showDialog
-} from '@jupyterlab/apputils';
+import { Clipboard, Dialog, ReactWidget } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { IEdit, IGeneration } from '../api/types';
 import { isUntried } from './checks';
-import { hunkOf } from './hunks';
+import { hunkOf, type IHunk } from './hunks';
 import { rangeOf } from './positions';
+import { FormDialog } from '../ui/formDialog';
 
 /** What a person wants of code that is not in the document. */
 export type Decision =
@@ -18,16 +14,23 @@ export type Decision =
   /** Some edits by their numbers, or all. */
   | { readonly kind: 'insert'; readonly edits: readonly number[] | undefined };
 
+const NOTHING: IHunk = { before: [], after: [] };
+
 class SuggestionBody extends ReactWidget {
   constructor(
     private readonly _generation: IGeneration,
     private readonly _sentence: string,
-    private readonly _textOf: TextOf,
+    textOf: TextOf,
     private readonly _trans: TranslationBundle
   ) {
     super();
     this.addClass('jp-CollabAI-suggestion');
     this._wanted = new Set(_generation.edits.keys());
+    // Of the text as it is now: others type on while one looks, and lines move.
+    this._hunks = _generation.edits.map(({ location, new_text }) => {
+      const text = textOf(location.cell_id ?? null);
+      return hunkOf(text, rangeOf(text, location), new_text);
+    });
   }
 
   /** The numbers of the edits that are wanted; undefined for all. */
@@ -59,13 +62,8 @@ class SuggestionBody extends ReactWidget {
   }
 
   private readonly _hunk = (edit: IEdit, index: number): React.ReactElement => {
-    const { cell_id, start, end } = edit.location;
-    const text = this._textOf(cell_id ?? null);
-    const { before, after } = hunkOf(
-      text,
-      rangeOf(text, edit.location),
-      edit.new_text
-    );
+    const { start, end } = edit.location;
+    const { before, after } = this._hunks[index] ?? NOTHING;
     const title =
       start.line === end.line
         ? this._trans.__('Line %1', start.line)
@@ -111,6 +109,7 @@ class SuggestionBody extends ReactWidget {
   }
 
   private readonly _wanted: Set<number>;
+  private readonly _hunks: readonly IHunk[];
 }
 
 /** Returns the text of a cell, or of the whole document where there are none. */
@@ -124,7 +123,7 @@ export async function reviewSuggestion(
   trans: TranslationBundle
 ): Promise<Decision> {
   const body = new SuggestionBody(generation, sentence, textOf, trans);
-  const result = await showDialog({
+  const result = await new FormDialog<unknown>({
     title: trans.__('Suggested code'),
     body,
     buttons: [
@@ -141,7 +140,7 @@ export async function reviewSuggestion(
       }),
       Dialog.okButton({ label: trans.__('Insert') })
     ]
-  });
+  }).launch();
   const { accept, actions } = result.button;
   if (actions.includes('copy')) {
     Clipboard.copyToSystem(generation.code);

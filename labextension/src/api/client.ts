@@ -384,11 +384,11 @@ export class CollabClient implements ICollabClient {
       body,
       { Accept: 'text/event-stream' }
     );
-    const { event, data } = lastEvent(await response.text());
+    const { event, data } = lastEvent(await readText(response));
     if (event === 'done') {
       return JSON.parse(data) as T;
     }
-    throw toApiError(event === 'error' ? 500 : 502, '', data);
+    throw toApiError(event === 'error' ? 500 : 502, data);
   }
 
   private async _items<T>(
@@ -411,7 +411,7 @@ export class CollabClient implements ICollabClient {
     query?: URLSearchParams
   ): Promise<T> {
     const response = await this._call(method, path, body, query);
-    return (await response.json()) as T;
+    return JSON.parse(await readText(response)) as T;
   }
 
   private async _call(
@@ -452,11 +452,7 @@ export class CollabClient implements ICollabClient {
       this._settings
     );
     if (!response.ok) {
-      const error = toApiError(
-        response.status,
-        response.statusText,
-        await response.text()
-      );
+      const error = toApiError(response.status, await readText(response));
       if (error.confirmation !== null) {
         this._confirmations.set(call, error.confirmation.id);
       }
@@ -487,6 +483,17 @@ export class CollabClient implements ICollabClient {
   private readonly _confirmations = new Map<string, string>();
   private _signedIn = true;
   private readonly _signedInChanged = new Signal<this, boolean>(this);
+}
+
+/** Read an answer to its end; that the connection breaks in it is no fault of the page. */
+async function readText(response: Response): Promise<string> {
+  try {
+    return await response.text();
+  } catch (error) {
+    throw error instanceof TypeError
+      ? new ServerConnection.NetworkError(error)
+      : error;
+  }
 }
 
 /** Return a query of what is given. */

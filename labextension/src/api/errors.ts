@@ -1,3 +1,9 @@
+import { ServerConnection } from '@jupyterlab/services';
+import {
+  nullTranslator,
+  type TranslationBundle
+} from '@jupyterlab/translation';
+
 import type { IConfirmation, IErrorBody, IFieldError } from './types';
 
 /**
@@ -38,17 +44,69 @@ export class ApiError extends Error {
 }
 
 /**
+ * Return what to tell a person of whatever was thrown by a call: one sentence on which they can
+ * act.
+ */
+export function sentenceOf(error: unknown, trans: TranslationBundle): string {
+  if (error instanceof ServerConnection.NetworkError) {
+    return trans.__(
+      'The server can’t be reached; try again when you are online.'
+    );
+  }
+  if (error instanceof ApiError) {
+    // Only our part of the server names a reason, and speaks to people.
+    return error.reason === null
+      ? sentenceForStatus(error.status, trans)
+      : error.message;
+  }
+  console.error(error);
+  return trans.__(
+    'Something went wrong in this page; reload it and try again.'
+  );
+}
+
+function sentenceForStatus(status: number, trans: TranslationBundle): string {
+  switch (status) {
+    case 401:
+    case 403:
+      return trans.__('You are no longer signed in; sign in again.');
+    case 404:
+      return trans.__(
+        'The server doesn’t know this; reload the page and try again.'
+      );
+    case 413:
+      return trans.__(
+        'This is more than the server takes at once; try it with less.'
+      );
+    case 429:
+      return trans.__(
+        'The server is asked too much at once; try again in a minute.'
+      );
+    case 502:
+    case 503:
+    case 504:
+      return trans.__(
+        'The server does not answer at the moment; try again in a minute.'
+      );
+    default:
+      return status >= 500
+        ? trans.__(
+            'The server has failed; try again, and tell its administrator if it goes on.'
+          )
+        : trans.__(
+            'The server has refused this; reload the page and try again.'
+          );
+  }
+}
+
+/**
  * Make an error of an answer, whatever its body is.
  */
-export function toApiError(
-  status: number,
-  statusText: string,
-  text: string
-): ApiError {
+export function toApiError(status: number, text: string): ApiError {
   return new ApiError(
     status,
     parseBody(text) ?? {
-      message: statusText || `The server answered ${status}.`
+      message: sentenceForStatus(status, nullTranslator.load(''))
     }
   );
 }

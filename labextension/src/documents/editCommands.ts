@@ -65,7 +65,7 @@ const RENDERS = new Set([
   'notebook:run-cell-and-select-next'
 ]);
 
-const CHANGES = new Set(NOTEBOOK);
+const CHANGES = new Set([...NOTEBOOK, 'documentsearch:startWithReplace']);
 const RUNS = new Set(KERNEL);
 
 /** What the person may do in the document in front of them. */

@@ -25,6 +25,7 @@ import { tell } from './dialogs';
 import { guardCommands, type IFront, refreshCommands } from './editCommands';
 import { keep, take } from './keptText';
 import type { ILiveDocument, LiveDocument } from './liveDocument';
+import { markReadOnly } from './readOnlyMarks';
 import { NotebookGuard } from './notebookGuard';
 import { readOnlyEditor } from './readOnlyEditor';
 import { closeAll, reopen } from './reopen';
@@ -121,6 +122,7 @@ function adorn(
 ): void {
   const { context } = widget;
   widget.addClass('jp-CollabAI-live');
+  markReadOnly(widget, live);
   widget.contentHeader.addWidget(new DocumentBanner(live, trans));
   live.happened.connect((_, { event, data }) => {
     if (event === 'conflict' && typeof data.message === 'string') {

@@ -1,3 +1,4 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Debouncer } from '@lumino/polling';
 
@@ -6,6 +7,7 @@ import type {
   IDocumentReference,
   IRestorePart
 } from '../api/client';
+import { sentenceOf } from '../api/errors';
 import type { ILines, IVersion, IVersionContent, Role } from '../api/types';
 import type { ILiveDocument } from '../documents/liveDocument';
 import type { IDifference } from './compareText';
@@ -33,14 +35,30 @@ export class HistoryModel extends VDomModel {
   constructor(
     private readonly _client: ICollabClient,
     private readonly _reference: IDocumentReference,
-    readonly document: ILiveDocument,
-    private readonly _role: Role | null
+    document: ILiveDocument,
+    private readonly _trans: TranslationBundle
   ) {
     super();
     this._later = new Debouncer(() => this._load(), QUIET);
-    document.happened.connect(this._onEvent, this);
-    document.changed.connect(this._tell, this);
-    document.disposed.connect(this._tell, this);
+    this._document = document;
+    this._path = document.path;
+    this._listen();
+  }
+
+  /** Where the document was, which is how it is found again when it is opened anew. */
+  get path(): string {
+    return this._path;
+  }
+
+  /** Follow a document that was opened anew, in place of one that is gone. */
+  rebind(document: ILiveDocument): void {
+    if (this.isDisposed || !this._document.isDisposed) {
+      return;
+    }
+    this._document = document;
+    this._listen();
+    this._onEvent();
+    this._tell();
   }
 
   /** Newest first; null until the first answer. */
@@ -80,9 +98,9 @@ export class HistoryModel extends VDomModel {
 
   /** Whether the person may name versions and restore them. */
   get mayChange(): boolean {
-    const { document } = this;
+    const document = this._document;
     return document.isDisposed
-      ? this._role !== 'viewer'
+      ? this._role !== undefined && this._role !== 'viewer'
       : !document.readOnly && document.may('write');
   }
 
@@ -167,9 +185,9 @@ export class HistoryModel extends VDomModel {
   override dispose(): void {
     if (!this.isDisposed) {
       this._later.dispose();
-      this.document.happened.disconnect(this._onEvent, this);
-      this.document.changed.disconnect(this._tell, this);
-      this.document.disposed.disconnect(this._tell, this);
+      this._document.happened.disconnect(this._onEvent, this);
+      this._document.changed.disconnect(this._onChanged, this);
+      this._document.disposed.disconnect(this._onGone, this);
       super.dispose();
     }
   }
@@ -236,6 +254,10 @@ export class HistoryModel extends VDomModel {
 
   private async _load(): Promise<void> {
     await this._try(async () => {
+      if (this._document.isDisposed) {
+        const { session_id: id } = this._reference;
+        this._role = (await this._client.session(id)).role;
+      }
       const page = await this._client.history(this._reference, {
         limit: Math.min(
           MOST_AT_ONCE,
@@ -273,13 +295,31 @@ export class HistoryModel extends VDomModel {
     try {
       await action();
     } catch (error) {
-      this._error = error instanceof Error ? error.message : String(error);
+      this._error = sentenceOf(error, this._trans);
     }
     this._tell();
   }
 
+  private _listen(): void {
+    this._document.happened.connect(this._onEvent, this);
+    this._document.changed.connect(this._onChanged, this);
+    this._document.disposed.connect(this._onGone, this);
+  }
+
   private _onEvent(): void {
     void this._later.invoke();
+  }
+
+  private _onChanged(): void {
+    this._path = this._document.path;
+    this._tell();
+  }
+
+  /** The document was closed: nothing tells of changes and roles any more, so ask. */
+  private _onGone(): void {
+    this._role = undefined;
+    this._onEvent();
+    this._tell();
   }
 
   private _tell(): void {
@@ -289,6 +329,10 @@ export class HistoryModel extends VDomModel {
   }
 
   private readonly _later: Debouncer;
+  private _document: ILiveDocument;
+  private _path: string;
+  /** The person's, once it was asked for as the document is closed. */
+  private _role: Role | null | undefined = undefined;
   private _versions: readonly IVersion[] | null = null;
   private _next: string | null = null;
   private _newest: string | null = null;

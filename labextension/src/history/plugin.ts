@@ -7,8 +7,7 @@ import {
 import {
   ICommandPalette,
   InputDialog,
-  MainAreaWidget,
-  Notification
+  MainAreaWidget
 } from '@jupyterlab/apputils';
 import {
   EditorExtensionRegistry,
@@ -29,10 +28,12 @@ import { SplitPanel } from '@lumino/widgets';
 
 import historySvg from '../../style/icons/history.svg';
 import type { ICollabClient } from '../api/client';
+import { sentenceOf } from '../api/errors';
 import { ICollabClientToken } from '../api/tokens';
 import type { ILiveDocument } from '../documents/liveDocument';
 import { type ILiveDocuments, ILiveDocumentsToken } from '../documents/tokens';
 import { referenceTo } from '../sessions/find';
+import { tellFailure } from '../ui/toasts';
 import { Authors } from './authors';
 import { authorsEditor } from './authorsEditor';
 import { type Colours, CompareView } from './compareView';
@@ -77,6 +78,21 @@ export const historyPlugin: JupyterFrontEndPlugin<void> = {
       const document = documents.of(shell.currentWidget);
       return document?.session == null ? null : document;
     };
+    /** What the histories on the screen are of. */
+    const models = new Set<HistoryModel>();
+    documents.each(document => {
+      const rebind = (): void => {
+        for (const model of models) {
+          const found = [...documents].find(({ path }) => path === model.path);
+          if (found !== undefined) {
+            model.rebind(found);
+          }
+        }
+      };
+      rebind();
+      // It may be open anew before it is gone.
+      document.disposed.connect(rebind);
+    });
     const open = async (document: ILiveDocument): Promise<void> => {
       const id = `jp-collab-ai-history-${document.path}`;
       const before = [...shell.widgets('main')].find(one => one.id === id);
@@ -92,13 +108,17 @@ export const historyPlugin: JupyterFrontEndPlugin<void> = {
         client,
         referenceTo(session, document.path),
         document,
-        session.role
+        trans
       );
+      models.add(model);
       const widget = historyWidget(
         model,
         await coloursOf(document.path, languages),
         trans
       );
+      widget.disposed.connect(() => {
+        models.delete(model);
+      });
       widget.id = id;
       widget.title.label = trans.__(
         'History: %1',
@@ -124,8 +144,12 @@ export const historyPlugin: JupyterFrontEndPlugin<void> = {
           try {
             await open(document);
           } catch (error) {
-            Notification.error(
-              trans.__('The history can’t be shown: %1', String(error))
+            tellFailure(
+              trans.__(
+                'The history can’t be shown: %1',
+                sentenceOf(error, trans)
+              ),
+              trans
             );
           }
         }
@@ -169,8 +193,12 @@ export const historyPlugin: JupyterFrontEndPlugin<void> = {
         try {
           await authors.show(document);
         } catch (error) {
-          Notification.error(
-            trans.__('Who wrote it can’t be shown: %1', String(error))
+          tellFailure(
+            trans.__(
+              'Who wrote it can’t be shown: %1',
+              sentenceOf(error, trans)
+            ),
+            trans
           );
         }
       }

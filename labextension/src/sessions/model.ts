@@ -1,7 +1,9 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Poll } from '@lumino/polling';
 
 import type { ICollabClient } from '../api/client';
+import { sentenceOf } from '../api/errors';
 import type { ISession } from '../api/types';
 
 /** Milliseconds between two looks while the panel is open. */
@@ -12,7 +14,10 @@ const PAGE_SIZE = 50;
  * The sessions of the person in this browser, as far as they were asked for.
  */
 export class SessionsModel extends VDomModel {
-  constructor(private readonly _client: ICollabClient) {
+  constructor(
+    private readonly _client: ICollabClient,
+    private readonly _trans: TranslationBundle
+  ) {
     super();
     this._poll = new Poll({
       name: 'jupyter-collab-ai:sessions',
@@ -79,7 +84,7 @@ export class SessionsModel extends VDomModel {
       this._next = next;
       this._error = null;
     } catch (error) {
-      this._error = error instanceof Error ? error.message : String(error);
+      this._error = sentenceOf(error, this._trans);
       // The poll waits longer after each failure.
       throw error;
     } finally {

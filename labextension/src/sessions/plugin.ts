@@ -49,7 +49,7 @@ export const sessionsPlugin: JupyterFrontEndPlugin<void> = {
       );
     };
 
-    const model = new SessionsModel(client);
+    const model = new SessionsModel(client, trans);
     const panel = new SidePanel({ translator: translator ?? nullTranslator });
     panel.id = PANEL_ID;
     panel.addClass('jp-CollabAI-panel');

@@ -1,7 +1,8 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import { VDomModel } from '@jupyterlab/ui-components';
 
 import type { ICollabClient } from '../api/client';
-import { ApiError } from '../api/errors';
+import { ApiError, sentenceOf } from '../api/errors';
 import type { IInvitation, IMember, ISession, Role } from '../api/types';
 import { findSession, nameOf } from './find';
 
@@ -22,7 +23,8 @@ export class ShareModel extends VDomModel {
   constructor(
     private readonly _client: ICollabClient,
     readonly path: string,
-    private readonly _knownSession: string | null
+    private readonly _knownSession: string | null,
+    private readonly _trans: TranslationBundle
   ) {
     super();
     void this._load();
@@ -84,7 +86,7 @@ export class ShareModel extends VDomModel {
 
   /** Make a link that gives `role` to whoever opens it. */
   async makeLink(role: Role, maxUses: number): Promise<ILink | null> {
-    await this._do(async () => {
+    const made = await this._do(async () => {
       const session = await this._share();
       const { invitation, url } = await this._client.invite({
         session_id: session.id,
@@ -100,7 +102,7 @@ export class ShareModel extends VDomModel {
         };
       }
     });
-    return this._error === null ? this._link : null;
+    return made ? this._link : null;
   }
 
   /** Invite somebody by name; where there is no such account, by a link for that name alone. */
@@ -109,7 +111,7 @@ export class ShareModel extends VDomModel {
     role: Role,
     done: string
   ): Promise<boolean> {
-    await this._do(async () => {
+    return this._do(async () => {
       const session = await this._share();
       const { invitation, url } = await this._client.invite({
         session_id: session.id,
@@ -127,7 +129,6 @@ export class ShareModel extends VDomModel {
         this._done = done;
       }
     });
-    return this._error === null;
   }
 
   async setRole(username: string, role: Role): Promise<void> {
@@ -156,7 +157,11 @@ export class ShareModel extends VDomModel {
     super.dispose();
   }
 
-  private async _do(work: () => Promise<void>): Promise<void> {
+  /** Do one thing at a time; return whether it was done. */
+  private async _do(work: () => Promise<void>): Promise<boolean> {
+    if (this._busy) {
+      return false;
+    }
     this._busy = true;
     this._error = null;
     this._done = null;
@@ -166,7 +171,7 @@ export class ShareModel extends VDomModel {
       await work();
       await this._read();
     } catch (error) {
-      this._error = error instanceof Error ? error.message : String(error);
+      this._error = sentenceOf(error, this._trans);
       if (error instanceof ApiError && error.confirmation !== null) {
         this._confirmation = error.confirmation.url;
         this._waiting = work;
@@ -175,6 +180,7 @@ export class ShareModel extends VDomModel {
       this._busy = false;
       this._tell();
     }
+    return this._error === null;
   }
 
   private async _load(): Promise<void> {
@@ -185,7 +191,7 @@ export class ShareModel extends VDomModel {
           : await this._client.session(this._knownSession);
       await this._read();
     } catch (error) {
-      this._error = error instanceof Error ? error.message : String(error);
+      this._error = sentenceOf(error, this._trans);
     }
     this._tell();
   }

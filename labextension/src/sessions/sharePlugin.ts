@@ -3,14 +3,18 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import type { ICollabClient } from '../api/client';
+import { sentenceOf } from '../api/errors';
+import { isMember } from '../api/page';
 import { ICollabClientToken } from '../api/tokens';
 import { type ILiveDocuments, ILiveDocumentsToken } from '../documents/tokens';
+import { tellFailure } from '../ui/toasts';
+import { clickedPath, FileCommands } from './fileCommands';
 import { shareIcon } from './icons';
 import { ShareModel } from './shareModel';
 import { showShareDialog } from './shareView';
@@ -21,9 +25,6 @@ export const CommandIDs = {
   shareTab: 'collab-ai:share-tab',
   shareSelected: 'collab-ai:share-selected'
 } as const;
-
-/** How JupyterLab's tabs name their files in their titles. */
-const TAB_PATH = /[Pp]ath:\s?(.*)\n?/;
 
 export const sharePlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-collab-ai:share',
@@ -56,13 +57,14 @@ export const sharePlugin: JupyterFrontEndPlugin<void> = {
       try {
         me = (await client.me()).username;
       } catch (error) {
-        Notification.error(
-          trans.__('It can’t be shared now: %1', String(error))
+        tellFailure(
+          trans.__('It can’t be shared now: %1', sentenceOf(error, trans)),
+          trans
         );
         return;
       }
       await showShareDialog(
-        new ShareModel(client, path, open?.session ?? null),
+        new ShareModel(client, path, open?.session ?? null, trans),
         me,
         trans
       );
@@ -71,11 +73,6 @@ export const sharePlugin: JupyterFrontEndPlugin<void> = {
       const widget = shell.currentWidget;
       return isDocumentWidget(widget) ? widget.context.path : null;
     };
-    const clickedTab = (): string | null => {
-      const node = app.contextMenuHitTest(one => TAB_PATH.test(one.title));
-      const path = node === undefined ? null : TAB_PATH.exec(node.title)?.[1];
-      return path && manager?.findWidget(path, null) ? path : current();
-    };
     const selected = (): string | null => {
       const items = [
         ...(browsers?.tracker.currentWidget?.selectedItems() ?? [])
@@ -83,9 +80,19 @@ export const sharePlugin: JupyterFrontEndPlugin<void> = {
       return items.length === 1 ? (items[0]?.path ?? null) : null;
     };
 
+    if (isMember()) {
+      new FileCommands(
+        app,
+        documents,
+        manager,
+        browsers,
+        app.serviceManager.contents
+      );
+    }
+
     const sources: [string, () => string | null][] = [
       [CommandIDs.share, current],
-      [CommandIDs.shareTab, clickedTab],
+      [CommandIDs.shareTab, () => clickedPath(app, manager)],
       [CommandIDs.shareSelected, selected]
     ];
     for (const [id, pathOf] of sources) {

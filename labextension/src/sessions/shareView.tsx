@@ -4,6 +4,7 @@ import { VDomRenderer } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { IInvitation, IMember, Role } from '../api/types';
+import { FormDialog } from '../ui/formDialog';
 import { nameOf } from './find';
 import { roleName, roleNames } from './roleName';
 import type { ILink, ShareModel } from './shareModel';
@@ -13,17 +14,21 @@ const LINK_ROLES: readonly Role[] = ['viewer', 'editor'];
 const MANY = 100;
 const ROLES: readonly Role[] = ['viewer', 'editor', 'owner'];
 
+/** What has the focus first. */
+const FIRST = 'select';
+
 /** Show with whom a path is shared, and let its owners change that. */
 export async function showShareDialog(
   model: ShareModel,
   me: string,
   trans: TranslationBundle
 ): Promise<void> {
-  const dialog = new Dialog({
+  const dialog = new FormDialog({
     title: trans.__('Share “%1”', nameOf(model.path)),
     body: new ShareView(model, me, trans),
     buttons: [Dialog.okButton({ label: trans.__('Done') })],
-    hasClose: true
+    hasClose: true,
+    focusNodeSelector: FIRST
   });
   dialog.addClass('jp-CollabAI-shareDialog');
   try {
@@ -62,7 +67,7 @@ class ShareView extends VDomRenderer<ShareModel> {
                 <button
                   type="button"
                   className="jp-Button jp-mod-styled jp-mod-small"
-                  disabled={model.busy}
+                  aria-disabled={model.busy}
                   onClick={() => {
                     void model.confirmed();
                   }}
@@ -108,7 +113,7 @@ function RoleSelect(props: {
   label: string;
   roles: readonly Role[];
   value: Role;
-  disabled?: boolean;
+  busy?: boolean;
   trans: TranslationBundle;
   onChange: (role: Role) => void;
 }): React.ReactElement {
@@ -116,9 +121,11 @@ function RoleSelect(props: {
     <select
       aria-label={props.label}
       value={props.value}
-      disabled={props.disabled}
+      aria-disabled={props.busy}
       onChange={event => {
-        props.onChange(event.target.value as Role);
+        if (!props.busy) {
+          props.onChange(event.target.value as Role);
+        }
       }}
     >
       {props.roles.map(role => (
@@ -134,13 +141,24 @@ function LinkForm({ model, trans }: IPart): React.ReactElement {
   const [role, setRole] = React.useState<Role>('editor');
   const [once, setOnce] = React.useState(false);
   const [copied, setCopied] = React.useState(false);
+  const section = React.useRef<HTMLElement>(null);
+  React.useEffect(() => {
+    // The forms come after the dialog, which has put the focus on its button meanwhile.
+    if (document.activeElement?.closest('.jp-Dialog-footer')) {
+      section.current?.querySelector<HTMLElement>(FIRST)?.focus();
+    }
+  }, []);
   const { link } = model;
   const copy = (made: ILink): void => {
+    const { activeElement } = document;
     Clipboard.copyToSystem(made.url);
+    if (activeElement instanceof HTMLElement) {
+      activeElement.focus(); // Copying takes it.
+    }
     setCopied(true);
   };
   return (
-    <section aria-label={trans.__('Invite by link')}>
+    <section ref={section} aria-label={trans.__('Invite by link')}>
       <h3>{trans.__('Invite by link')}</h3>
       <div className="jp-CollabAI-row">
         <span>{trans.__('Whoever opens it becomes')}</span>
@@ -167,7 +185,7 @@ function LinkForm({ model, trans }: IPart): React.ReactElement {
         <button
           type="button"
           className="jp-Button jp-mod-styled jp-mod-accept"
-          disabled={model.busy}
+          aria-disabled={model.busy}
           onClick={() => {
             void model.makeLink(role, once ? 1 : MANY).then(made => {
               if (made !== null) {
@@ -228,6 +246,7 @@ function LinkForm({ model, trans }: IPart): React.ReactElement {
 function NameForm({ model, trans }: IPart): React.ReactElement {
   const [name, setName] = React.useState('');
   const [role, setRole] = React.useState<Role>('editor');
+  const field = React.useRef<HTMLInputElement>(null);
   return (
     <section aria-label={trans.__('Invite by name')}>
       <h3>{trans.__('Invite by name')}</h3>
@@ -246,12 +265,14 @@ function NameForm({ model, trans }: IPart): React.ReactElement {
               .then(ok => {
                 if (ok) {
                   setName('');
+                  field.current?.focus();
                 }
               });
           }
         }}
       >
         <input
+          ref={field}
           type="text"
           className="jp-mod-styled"
           aria-label={trans.__('Username')}
@@ -261,12 +282,6 @@ function NameForm({ model, trans }: IPart): React.ReactElement {
           value={name}
           onChange={event => {
             setName(event.target.value);
-          }}
-          onKeyDown={event => {
-            // The dialog takes Enter for its own button.
-            if (event.key === 'Enter') {
-              event.stopPropagation();
-            }
           }}
         />
         <RoleSelect
@@ -279,7 +294,8 @@ function NameForm({ model, trans }: IPart): React.ReactElement {
         <button
           type="submit"
           className="jp-Button jp-mod-styled"
-          disabled={model.busy || !name.trim()}
+          aria-disabled={model.busy}
+          disabled={!name.trim()}
         >
           {trans.__('Invite')}
         </button>
@@ -308,7 +324,7 @@ function Members(props: IPart & { readonly me: string }): React.ReactElement {
                   label={trans.__('Role of %1', member.user.display_name)}
                   roles={ROLES}
                   value={member.role}
-                  disabled={model.busy}
+                  busy={model.busy}
                   trans={trans}
                   onChange={role => {
                     void model.setRole(member.user.username, role);
@@ -317,7 +333,7 @@ function Members(props: IPart & { readonly me: string }): React.ReactElement {
                 <button
                   type="button"
                   className="jp-Button jp-mod-styled"
-                  disabled={model.busy}
+                  aria-disabled={model.busy}
                   aria-label={
                     member.user.username === me
                       ? trans.__('Leave')
@@ -391,7 +407,7 @@ function Invitations({ model, trans }: IPart): React.ReactElement | null {
             <button
               type="button"
               className="jp-Button jp-mod-styled"
-              disabled={model.busy}
+              aria-disabled={model.busy}
               onClick={() => {
                 void model.revoke(invitation.id);
               }}
