@@ -113,6 +113,62 @@ def test_own_text_is_what_was_typed_since_and_still_stands(functions: Functions)
     assert answers == [text for _, text in cases]
 
 
+def _replay(text: str, edits: list[list[Any]], copy: str, latest: int) -> dict[str, Any]:
+    """Ask for own edits, and others' without a number, to be made again in a copy."""
+    return {"call": "replay", "text": text, "edits": edits, "copy": copy, "latest": latest}
+
+
+def test_own_edits_are_made_again_in_a_copy_that_lacks_them(functions: Functions) -> None:
+    one = [[5, 0, " # a", 1], [9, 0, "b", 2], [4, 1, "7", 3]]
+    cases = [
+        # Nothing of it was seen; some of it; all of it.
+        (_replay("x = 1", one, "x = 1", 0), "x = 7 # ab"),
+        (_replay("x = 1", one, "x = 1 # a", 2), "x = 7 # ab"),
+        (_replay("x = 1", one, "x = 7 # ab", 3), "x = 7 # ab"),
+        # What others wrote into the copy stays, and what they took out of it stays away.
+        (_replay("x = 1", one, "y\nx = 1  # Ann", 0), "y\nx = 7 # ab  # Ann"),
+        (_replay("one two three", [[13, 0, " four", 1]], "one three", 0), "one three four"),
+        # What others did before is in the copy already, and is not made again.
+        (_replay("a", [[1, 0, "b", None], [2, 0, "c", 1]], "ab", 0), "abc"),
+        (_replay("one two", [[0, 4, "", None], [3, 0, "!", 1]], "two", 0), "two!"),
+        # What is typed and deleted again does not come back; what is deleted does not either.
+        (_replay("a", [[1, 0, "bc", 1], [2, 1, "", 2]], "a", 0), "ab"),
+        (_replay("abc", [[1, 1, "", 1]], "abc\nnew", 0), "ac\nnew"),
+        # What was settled is no longer told from what others wrote, who have deleted it.
+        (_replay("a", [[1, 0, "b", 1], [2, 0, "c", 2]], "a", 2) | {"settled": 1}, "ac"),
+    ]
+    answers = functions([call for call, _ in cases])
+    assert [answer["result"] for answer in answers] == [text for _, text in cases]
+
+
+def test_a_copy_of_any_moment_becomes_the_whole_text(functions: Functions) -> None:
+    rng = random.Random(5)
+    calls: list[dict[str, Any]] = []
+    for _ in range(150):
+        text = first = "".join(rng.choices("ab\n", k=rng.randrange(6)))
+        edits: list[list[Any]] = []
+        states = [text]
+        for number in range(1, rng.randrange(2, 12)):
+            at = rng.randrange(len(text) + 1)
+            remove = rng.randrange(min(3, len(text) - at) + 1)
+            insert = "".join(rng.choices("abc\n", k=rng.randrange(4)))
+            edits.append([at, remove, insert, number])
+            text = text[:at] + insert + text[at + remove :]
+            states.append(text)
+        latest = rng.randrange(len(states))
+        seen = rng.randrange(latest + 1)
+        calls.append(_replay(first, edits, states[seen], latest))
+    for call, answer in zip(calls, functions(calls), strict=True):
+        text = call["text"]
+        states = [text]
+        for at, remove, insert, _ in call["edits"]:
+            text = text[:at] + insert + text[at + remove :]
+            states.append(text)
+        assert answer["now"] == text
+        # Which of several moments with one text it was can't be told, and makes no difference.
+        assert answer["result"] == text, call
+
+
 def test_an_anchor_moves_with_its_text(functions: Functions) -> None:
     def ask(start: int, end: int, *edits: list[Any]) -> dict[str, Any]:
         return {"call": "anchor", "text": "one two three", "from": start, "to": end, "edits": edits}

@@ -10,6 +10,7 @@ const { hunkOf } = await at('ai/hunks.js');
 const { ownText, ownClock } = await at('documents/ownText.js');
 const { lastEvent } = await at('api/eventStream.js');
 const { parseFrame } = await at('documents/frames.js');
+const { TrackedText } = await at('documents/tracked.js');
 const { pairCells } = await at('history/cells.js');
 const Y = await at('../node_modules/yjs/dist/yjs.mjs');
 
@@ -43,6 +44,21 @@ const calls = {
       text.insert(place, insert);
     });
     return ownText(mine, mine.clientID, clock);
+  },
+
+  // A copy in which the own edits are made again that it lacks.
+  replay: ({ text, edits, copy, latest, settled }) => {
+    const tracked = new TrackedText(text);
+    for (const [at, remove, insert, number] of edits) {
+      const delta = [{ retain: at }, { delete: remove }, { insert }];
+      tracked.change(delta.filter(step => Object.values(step)[0]), number);
+    }
+    tracked.settle(settled ?? 0);
+    let result = copy;
+    for (const { from, to, text: inserted } of tracked.replay(copy, latest)) {
+      result = result.slice(0, from) + inserted + result.slice(to);
+    }
+    return { now: tracked.text, result };
   },
 
   // Where a stretch of text is after edits.

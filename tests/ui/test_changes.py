@@ -61,14 +61,20 @@ class Wire:
 
     def __init__(self) -> None:
         self.hold = ""
+        #: Whether nobody answers.
+        self.dead = False
         self._page: WebSocketRoute | None = None
         self._server: WebSocketRoute | None = None
 
     async def tap(self, person: Person) -> None:
         """Sit on the sockets that the page opens from now on."""
-        await person.page.route_web_socket("**/api/collaboration/room/text*", self._route)
+        rooms = re.compile("/api/collaboration/room/(text|json)")
+        await person.page.route_web_socket(rooms, self._route)
 
-    def _route(self, page: WebSocketRoute) -> None:
+    async def _route(self, page: WebSocketRoute) -> None:
+        if self.dead:
+            await page.close(code=1001)
+            return
         self._page = page
         self._server = server = page.connect_to_server()
 
@@ -86,6 +92,17 @@ class Wire:
         assert self._server is not None
         await self._server.close(code=1001)
         await self._page.close(code=1001)
+
+    async def lose(self, person: Person) -> None:
+        """Let a person be offline."""
+        self.dead = True
+        await person.page.context.set_offline(True)
+        await self.cut()
+
+    async def find(self, person: Person) -> None:
+        """Let a person be online again."""
+        self.dead = False
+        await person.page.context.set_offline(False)
 
     def tell(self, frame: dict[str, Any]) -> None:
         """Say something to the page in the server's name."""

@@ -3,6 +3,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
 import type { Capability } from '../api/types';
+import type { ILostText } from './cellDrafts';
 import type { IRightFrame, ISessionEvent } from './frames';
 import { ReadOnlyGuard } from './guard';
 
@@ -113,6 +114,11 @@ export class LiveDocument implements ILiveDocument {
     return this._happened;
   }
 
+  /** Emitted with text of the person whose cell somebody else has deleted. */
+  get lost(): ISignal<this, ILostText> {
+    return this._lost;
+  }
+
   get disposed(): ISignal<this, void> {
     return this._disposed;
   }
@@ -186,6 +192,10 @@ export class LiveDocument implements ILiveDocument {
     this._happened.emit(event);
   }
 
+  lose(text: ILostText): void {
+    this._lost.emit(text);
+  }
+
   dispose(): void {
     if (this._isDisposed) {
       return;
@@ -199,6 +209,7 @@ export class LiveDocument implements ILiveDocument {
   private readonly _guard: ReadOnlyGuard;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _happened = new Signal<this, ISessionEvent>(this);
+  private readonly _lost = new Signal<this, ILostText>(this);
   private readonly _disposed = new Signal<this, void>(this);
   private _right: IRightFrame | null = null;
   private _connection: Connection = 'connecting';

@@ -3,6 +3,7 @@ import type {
   IDocumentProviderFactory,
   IForkProvider
 } from '@jupyter/docprovider';
+import { YNotebook } from '@jupyter/ydoc';
 import { URLExt } from '@jupyterlab/coreutils';
 import type { User } from '@jupyterlab/services';
 import { ServerConnection } from '@jupyterlab/services';
@@ -14,9 +15,11 @@ import { WebsocketProvider } from 'y-websocket';
 
 import type { ICollabClient, IDocumentSession } from '../api/client';
 import { ApiError } from '../api/errors';
+import { CellDrafts } from './cellDrafts';
 import { type ISaveReply, parseFrame, type RawFrame } from './frames';
+import { Ledger } from './ledger';
 import type { LiveDocument } from './liveDocument';
-import { ownClock, ownText } from './ownText';
+import { ownText } from './ownText';
 
 const ROOMS = 'api/collaboration/room';
 /** The type of raw frames; see `rooms/protocol.py`. */
@@ -64,6 +67,17 @@ export interface IProviderOptions extends IDocumentProviderFactory.IOptions {
 export class DocumentProvider implements IDocumentProvider, IForkProvider {
   constructor(private readonly _options: IProviderOptions) {
     this.ready = this._ready.promise;
+    const { model, live } = _options;
+    this._ledger = new Ledger(model.ydoc);
+    this._drafts =
+      model instanceof YNotebook
+        ? new CellDrafts(model, this._ledger, lost => {
+            // Who is online has the cell before their eyes, and is told of it there.
+            if (this._socket?.synced === false) {
+              live.lose(lost);
+            }
+          })
+        : null;
     // Whoever waits for it is told; that nobody waits is no error.
     this.ready.catch(() => undefined);
     const { user, client } = _options;
@@ -254,8 +268,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   /** Count the frames that the server acknowledges, on each connection anew. */
   private _countingSocket(base: typeof WebSocket): typeof WebSocket {
     const onOpening = (): void => {
-      this._sent = [];
-      this._frames = 0;
+      this._ledger.opened();
     };
     const onSending = (data: unknown): void => {
       this._onSending(data);
@@ -282,11 +295,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
       data[0] === 0 &&
       (data[1] === 1 || data[1] === 2)
     ) {
-      this._frames += 1;
-      this._sent.push({
-        seq: this._frames,
-        clock: ownClock(this._options.model.ydoc)
-      });
+      this._ledger.sent();
       this._noteUnsaved();
     }
   }
@@ -310,7 +319,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   private _noteUnsaved(): void {
     const { model, live } = this._options;
     if (!model.isDisposed && !live.isDisposed) {
-      live.setUnsaved(ownClock(model.ydoc) > this._recorded);
+      live.setUnsaved(this._ledger.pending);
     }
   }
 
@@ -322,12 +331,8 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
         live.setRight(frame);
         break;
       case 'saved':
-        while (this._sent[0] !== undefined && this._sent[0].seq <= frame.seq) {
-          this._recorded = Math.max(
-            this._recorded,
-            this._sent.shift()?.clock ?? 0
-          );
-        }
+        this._ledger.acknowledged(frame.seq);
+        this._drafts?.noteRecorded();
         this._noteUnsaved();
         break;
       case 'freeze':
@@ -387,7 +392,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
 
   private _unrecorded(): string {
     const { ydoc } = this._options.model;
-    return ownText(ydoc, ydoc.clientID, this._recorded);
+    return ownText(ydoc, ydoc.clientID, this._ledger.clock);
   }
 
   private _onClosed(event: CloseEvent | null): void {
@@ -490,11 +495,8 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   private _saveCounter = 0;
   private _silentFailures = 0;
   private _retry: number | undefined = undefined;
-  /** Frames of this connection that were sent, and how far each brings the own clock. */
-  private _sent: { seq: number; clock: number }[] = [];
-  private _frames = 0;
-  /** The own clock up to which everything is known to be recorded. */
-  private _recorded = 0;
+  private readonly _ledger: Ledger;
+  private readonly _drafts: CellDrafts | null;
 }
 
 function sentenceOf(reason: string): string {

@@ -141,11 +141,29 @@ function restore(widget: IDocumentWidget, view: IView, typing: boolean): void {
 /** Set the cursor, or as near as the text allows: some of it was not taken. */
 function putCursor(
   editor: CodeEditor.IEditor,
-  { line, column }: CodeEditor.IPosition
+  position: CodeEditor.IPosition
 ): void {
-  const nearest = Math.min(line, editor.lineCount - 1);
-  const length = editor.getLine(nearest)?.length ?? 0;
-  editor.setCursorPosition({ line: nearest, column: Math.min(column, length) });
+  editor.setCursorPosition(nearest(editor, position));
+}
+
+/** Select what was selected, or as near as the text allows. */
+export function putSelection(
+  editor: CodeEditor.IEditor,
+  { start, end }: CodeEditor.IRange
+): void {
+  editor.setSelection({
+    start: nearest(editor, start),
+    end: nearest(editor, end)
+  });
+}
+
+function nearest(
+  editor: CodeEditor.IEditor,
+  { line, column }: CodeEditor.IPosition
+): CodeEditor.IPosition {
+  const found = Math.min(line, editor.lineCount - 1);
+  const length = editor.getLine(found)?.length ?? 0;
+  return { line: found, column: Math.min(column, length) };
 }
 
 /** Close every view of a document that is over. */

@@ -21,6 +21,7 @@ import {
 import { runsCode } from '../api/page';
 import { adornDocuments } from './adorn';
 import { DocumentBanner } from './banner';
+import { CellKeeper } from './cellKeeper';
 import { tell } from './dialogs';
 import { guardCommands, type IFront, refreshCommands } from './editCommands';
 import { keep, take } from './keptText';
@@ -71,6 +72,10 @@ export const viewPlugin: JupyterFrontEndPlugin<void> = {
 
     adornDocuments(app, documents, (widget, live) => {
       adorn(widget, live, trans);
+      const document = documents.find(live.model);
+      if (widget instanceof NotebookPanel && document !== null) {
+        new CellKeeper(widget, document, trans);
+      }
     });
 
     guardCommands(app.commands, () => frontOf(app, documents));
@@ -80,6 +85,9 @@ export const viewPlugin: JupyterFrontEndPlugin<void> = {
     shell?.currentChanged.connect(refresh);
     documents.each(live => {
       live.changed.connect(refresh);
+    });
+    documents.each(live => {
+      attend(live, trans);
     });
 
     const endings = new Endings(app, shell, manager, browser, trans);
@@ -114,6 +122,28 @@ function mayRun(live: ILiveDocument): boolean {
   return right === 'by_role' ? live.may('execute') : right === 'always';
 }
 
+/** Say what happens to a document, once for all views of it. */
+function attend(live: LiveDocument, trans: TranslationBundle): void {
+  live.happened.connect((_, { event, data }) => {
+    if (event === 'conflict' && typeof data.message === 'string') {
+      Notification.warning(`${live.path}: ${data.message}`, {
+        autoClose: false
+      });
+    }
+  });
+  live.lost.connect((_, { text }) => {
+    void tell(
+      trans.__('Not taken'),
+      trans.__(
+        'While you were offline, somebody deleted a cell of %1 into which you typed. This was in it:',
+        live.path
+      ),
+      text,
+      trans
+    );
+  });
+}
+
 /** Put banners on a document, and guard what is in it. */
 function adorn(
   widget: DocumentWidget,
@@ -124,13 +154,6 @@ function adorn(
   widget.addClass('jp-CollabAI-live');
   markReadOnly(widget, live);
   widget.contentHeader.addWidget(new DocumentBanner(live, trans));
-  live.happened.connect((_, { event, data }) => {
-    if (event === 'conflict' && typeof data.message === 'string') {
-      Notification.warning(`${live.path}: ${data.message}`, {
-        autoClose: false
-      });
-    }
-  });
   let { readOnly } = live;
   live.changed.connect(() => {
     if (live.readOnly === readOnly) {
