@@ -161,7 +161,7 @@ class People:
     async def come(self, name: str, **options: Any) -> Person:
         """Return somebody new, in a browser profile of their own."""
         context = await self._browser.new_context(
-            viewport={"width": 1280, "height": 800}, **{**self.options, **options}
+            **{"viewport": {"width": 1280, "height": 800}, **self.options, **options}
         )
         await context.grant_permissions(["clipboard-read", "clipboard-write"])
         self._contexts.append(context)

@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 
 from tests.support.server import LabServer
 from tests.ui.people import PATIENCE, People, Person
-from tests.ui.test_changes import call, share
+from tests.ui.test_changes import Wire, call, share
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -135,4 +135,40 @@ async def test_who_wrote_each_line_is_shown_beside_it(people: People, lab: LabSe
     await owner.page.locator(".lm-MenuBar-itemLabel", has_text="View").click()
     await owner.page.get_by_text("Show Who Wrote Each Line").click()
     await expect(authors).to_have_count(0, timeout=PATIENCE)
+    assert people.faults == []
+
+
+@pytest.mark.slow
+async def test_the_history_goes_on_when_the_document_is_opened_anew(
+    people: People, lab: LabServer
+) -> None:
+    session, link = share(lab, "a.py", "editor", TEXT)
+    ben, wire = await people.come("ben"), Wire()
+    await wire.tap(ben)
+    await ben.follow(link)
+    await ben.sees("line_19")
+    versions = await open_history(ben)
+    restore = ben.button("Restore this version")
+    await expect(restore).to_be_visible(timeout=PATIENCE)
+    async with ben.page.expect_response("**/locks*"):
+        wire.tell({"type": "reset", "reason": "role_changed"})
+    # What one may do now is offered, not what one could when it was opened.
+    role = {"session_id": session, "username": "ben", "role": "viewer"}
+    call(lab, "PUT", "sessions/access", role)
+    await expect(restore).to_have_count(0, timeout=PATIENCE)
+    call(lab, "PUT", "sessions/access", {**role, "role": "editor"})
+    await expect(restore).to_be_visible(timeout=PATIENCE)
+    # What is written now comes into it.
+    await back_to(ben, "a.py")
+    await ben.page.locator(".jp-FileEditor .cm-content").click()
+    await ben.page.keyboard.press("Control+End")
+    await ben.page.keyboard.type("# goes on\n")
+    await ben.page.locator(".lm-TabBar-tab", has_text="History").first.click()
+    await expect(versions).to_have_count(2, timeout=PATIENCE)
+    # It stays when the document is closed.
+    await back_to(ben, "a.py")
+    close = ben.page.locator(".lm-TabBar-tab.jp-mod-current .lm-TabBar-tabCloseIcon")
+    await close.last.click()
+    await expect(restore).to_have_count(0)
+    await expect(restore).to_be_visible(timeout=PATIENCE)
     assert people.faults == []
