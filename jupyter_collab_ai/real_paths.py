@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from typing import Any
+
+from jupyter_server.services.contents.fileio import FileManagerMixin
+
+
+def root_of(manager: Any) -> str | None:
+    """Return the folder of a contents manager's files; None where they are not on a disk."""
+    on_disk = isinstance(manager, FileManagerMixin)
+    return str(manager.root_dir) if on_disk else None
+
+
+async def real_path_in(manager: Any, path: str) -> str | None:
+    """Return what :func:`real_path` does; ``path`` itself where the files are not on a disk."""
+    root = root_of(manager)
+    return path if root is None else await asyncio.to_thread(real_path, root, path)
 
 
 def real_path(root: str, path: str) -> str | None:

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jupyter_server.services.contents.fileio import FileManagerMixin
-
 from jupyter_collab_ai.errors import InvalidRequest
-from jupyter_collab_ai.real_paths import real_path
+from jupyter_collab_ai.real_paths import real_path_in, root_of
 
 #: Entries of a folder that are looked at before it is copied as a whole.
 MAX_COPIED = 10_000
@@ -31,19 +29,14 @@ class Files:
     @property
     def root(self) -> str | None:
         """The folder of all files, or None where they are not on a disk."""
-        manager: Any = self._manager()
-        on_disk = isinstance(manager, FileManagerMixin)
-        return str(manager.root_dir) if on_disk else None
+        return root_of(self._manager())
 
     async def real(self, path: str) -> str | None:
         """Return the path, relative to the root, of what a plain path leads to.
 
         None where that lies outside the root, or is the root itself.
         """
-        root = self.root
-        if root is None:
-            return path
-        return await asyncio.to_thread(real_path, root, path)
+        return await real_path_in(self._manager(), path)
 
     async def entry(self, path: str) -> str | None:
         """Return where the entry itself is that ``path`` names, by way of whatever links.

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import DocumentTooLarge, FieldError, InvalidRequest, NotFound
-from jupyter_collab_ai.real_paths import real_path
+from jupyter_collab_ai.real_paths import real_path_in
 from jupyter_collab_ai.rooms import local_files
 from jupyter_collab_ai.rooms.content import Content, digest_of, same
 from jupyter_collab_ai.rooms.documents import Kind
@@ -94,11 +93,7 @@ class Files:
 
     async def real(self, path: str) -> str | None:
         """Return the path of what ``path`` leads to; None where a link leads out of the root."""
-        manager: Any = self._manager()
-        on_disk = isinstance(manager, FileManagerMixin)
-        if not on_disk:
-            return path
-        return await asyncio.to_thread(real_path, str(manager.root_dir), path)
+        return await real_path_in(self._manager(), path)
 
     async def stat(self, path: str) -> Stamp:
         """Look at the file without reading it.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.utils import ensure_async
 from nbformat.validator import normalize
 from tornado.web import HTTPError
@@ -20,7 +19,7 @@ from jupyter_collab_ai.errors import (
     NotFound,
     PathExists,
 )
-from jupyter_collab_ai.real_paths import real_path
+from jupyter_collab_ai.real_paths import real_path_in, root_of
 from jupyter_collab_ai.sessions.paths import ancestors, join, parent_of
 
 #: Bytes that a new document may have.
@@ -49,9 +48,8 @@ class JupyterContents:
             raise InvalidRequest(sentence, errors=[FieldError("path", sentence)])
 
     async def real(self, path: str) -> str | None:
-        """Return the path of what a path leads to; see :func:`~.real_paths.real_path`."""
-        root = self._root
-        return path if root is None else await asyncio.to_thread(real_path, root, path)
+        """Return the path of what a path leads to; see :func:`~.real_paths.real_path_in`."""
+        return await real_path_in(self._manager, path)
 
     async def kind(self, path: str) -> str | None:
         """Return ``file``, ``notebook`` or ``directory``; None where there is nothing."""
@@ -157,13 +155,8 @@ class JupyterContents:
             elif found != "directory":
                 raise PathExists(_UNDER_FILE)
 
-    @property
-    def _root(self) -> str | None:
-        on_disk = isinstance(self._manager, FileManagerMixin)
-        return str(self._manager.root_dir) if on_disk else None
-
     async def _is_link(self, path: str) -> bool:
-        root = self._root
+        root = root_of(self._manager)
         return root is not None and await asyncio.to_thread(Path(root, path).is_symlink)
 
 

@@ -19,7 +19,7 @@ from tests.blackbox.client import Api, Person
 from tests.plans.copies import NodeHost
 from tests.plans.generate import PEOPLE
 from tests.support.node import Node, install_node_modules
-from tests.support.postgres import PostgresCluster
+from tests.support.postgres import PostgresCluster, break_off
 from tests.support.processes import wait_until
 from tests.support.server import LabServer
 
@@ -182,16 +182,7 @@ class World:
                 self.lock()
                 self.unlock()
             return
-        connection = psycopg2.connect(self.database_url)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-        finally:
-            connection.close()
+        break_off(self.database_url)
 
     @contextlib.asynccontextmanager
     async def database(self) -> Any:

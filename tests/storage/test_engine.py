@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 
-import psycopg2
 import pytest
 from sqlalchemy import text
 
@@ -12,6 +11,7 @@ from jupyter_collab_ai.errors import DatabaseUnavailable
 from jupyter_collab_ai.ids import new_id
 from jupyter_collab_ai.storage import engine
 from jupyter_collab_ai.storage.database import Database
+from tests.support.postgres import break_off
 
 
 async def test_an_error_tells_no_parameters(database: Database) -> None:
@@ -22,20 +22,6 @@ async def test_an_error_tells_no_parameters(database: Database) -> None:
     told = "".join(traceback.format_exception(raised.value))
     assert "there_is_no_such_table" in told
     assert secret not in told
-
-
-def break_off(database_url: str) -> None:
-    """End all connections to a PostgreSQL database, as a restart of the server does."""
-    connection = psycopg2.connect(database_url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("database_backend", ["postgresql"])

@@ -268,3 +268,17 @@ class PostgresCluster:
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def break_off(database_url: str) -> None:
+    """End all connections to a PostgreSQL database, as a restart of the server does."""
+    connection = psycopg2.connect(database_url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    finally:
+        connection.close()

@@ -5,17 +5,13 @@ Ruff's parser knows the grammars of all versions, also of those that came after 
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ruff import find_ruff_bin  # type: ignore[import-untyped]
-
-from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.process import Processes
-from jupyter_collab_ai.ai.analyzers.python_text import for_ruff
+from jupyter_collab_ai.ai.analyzers.ruff_answers import ask, span_of
 from jupyter_collab_ai.ai.findings import Category, Finding, Severity
 from jupyter_collab_ai.ai.locations import Span, visible
 from jupyter_collab_ai.ai.snapshot import DocumentSnapshot, Part
@@ -57,35 +53,18 @@ class NewerPython:
         Raises:
             AnalyzerFailed: It can't be told.
         """
-        name, text = for_ruff(parts, snapshot)
-        command = [
-            *(find_ruff_bin(), "check", "--isolated", "--no-cache", "--quiet", "--exit-zero"),
-            *("--output-format=json", "--select=T100"),
-            *(f"--target-version=py3{sys.version_info.minor}", f"--stdin-filename={name}", "-"),
-        ]
-        output = await self._processes.run(command, stdin=text.encode("utf-8", "replace"))
-        if output.status != 0:
-            raise AnalyzerFailed("ruff could not read the document.")
-        try:
-            diagnostics = json.loads(output.stdout)
-        except ValueError:
-            raise AnalyzerFailed("ruff answered something that can't be understood.") from None
-        opinions = [Opinion() for _ in parts]
-        for diagnostic in diagnostics:
+        opinions = {id(part): Opinion() for part in parts}
+        for part, diagnostic in await ask(self._processes, parts, snapshot, ["--select=T100"]):
             if diagnostic["code"] not in (None, "invalid-syntax"):
                 continue
-            index = (diagnostic["cell"] or 1) - 1 if snapshot.is_notebook else 0
-            part, opinion = parts[index], opinions[index]
+            opinion = opinions[id(part)]
             added = _ADDED.match(str(diagnostic["message"]))
             if added is None:
                 opinion.wrong = True
                 continue
-            start, end = diagnostic["location"], diagnostic["end_location"]
-            first = part.lines.clamped(start["row"], start["column"])
-            last = max(first, part.lines.clamped(end["row"], end["column"]))
             needs = int(added[2]), int(added[3])
-            opinion.newer.append(Newer(needs, added[1], Span(first, last)))
-        return opinions
+            opinion.newer.append(Newer(needs, added[1], span_of(part, diagnostic)))
+        return list(opinions.values())
 
 
 def in_older_words(source: str, newer: Sequence[Newer]) -> str:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from ruff import find_ruff_bin  # type: ignore[import-untyped]
-
-from jupyter_collab_ai.ai.analyzers.base import AnalyzerFailed
 from jupyter_collab_ai.ai.analyzers.explanations import explain
 from jupyter_collab_ai.ai.analyzers.process import Processes
-from jupyter_collab_ai.ai.analyzers.python_text import for_ruff, in_python
+from jupyter_collab_ai.ai.analyzers.python_text import in_python
+from jupyter_collab_ai.ai.analyzers.ruff_answers import Diagnostic, ask, span_of
 from jupyter_collab_ai.ai.analyzers.rules import (
     HINTS,
     IGNORED,
@@ -73,43 +70,25 @@ class Ruff:
         parts = [part for part in snapshot.code() if in_python(part, snapshot)]
         if not parts:
             return []
-        name, text = for_ruff(parts, snapshot)
-        output = await self._processes.run(
-            self._command(name, snapshot), stdin=text.encode("utf-8", "replace")
-        )
-        if output.status != 0:
-            raise AnalyzerFailed("ruff could not read the document.")
-        try:
-            diagnostics = json.loads(output.stdout)
-        except ValueError:
-            raise AnalyzerFailed("ruff answered something that can't be understood.") from None
         findings = [
             finding
-            for diagnostic in diagnostics
-            if (finding := _finding(parts, diagnostic, notebook=snapshot.is_notebook)) is not None
+            for part, diagnostic in await ask(
+                self._processes, parts, snapshot, self._options(snapshot)
+            )
+            if (finding := _finding(part, diagnostic)) is not None
         ]
         defines = (*_DEFINING_MAGICS, *_DEFINING_CALLS)
         if any(way in part.source for part in parts for way in defines):
             findings = [one for one in findings if one.rule not in (_UNDEFINED, _NOT_EXPORTED)]
         return _first_ones(findings)
 
-    def _command(self, name: str, snapshot: DocumentSnapshot) -> list[str]:
+    def _options(self, snapshot: DocumentSnapshot) -> list[str]:
         names = snapshot.hidden_names | (_NOTEBOOK_NAMES if snapshot.is_notebook else frozenset())
         known = [name for name in sorted(names) if name.isidentifier()]
         return [
-            find_ruff_bin(),
-            "check",
-            "--isolated",
-            "--no-cache",
-            "--quiet",
-            "--exit-zero",
-            "--output-format=json",
-            f"--target-version=py3{sys.version_info.minor}",
             f"--select={','.join((*SELECTED, *(HINTS if self._hints else ())))}",
             f"--ignore={','.join(IGNORED)}",
             f"--config=builtins={json.dumps(known)}",
-            f"--stdin-filename={name}",
-            "-",
         ]
 
 
@@ -150,13 +129,12 @@ def _first_ones(findings: list[Finding]) -> list[Finding]:
     return kept
 
 
-def _finding(parts: list[Part], diagnostic: dict[str, Any], *, notebook: bool) -> Finding | None:
+def _finding(part: Part, diagnostic: Diagnostic) -> Finding | None:
     code = diagnostic.get("code")
     if not isinstance(code, str) or code == "invalid-syntax":
         # What does not parse was left out before: this is another opinion about the version.
         return None
-    part = parts[(diagnostic["cell"] or 1) - 1] if notebook else parts[0]
-    span = visible(part.source, _span(part, diagnostic["location"], diagnostic["end_location"]))
+    span = visible(part.source, span_of(part, diagnostic))
     rule = rule_for(code)
     message = str(diagnostic["message"])
     if code == _UNDEFINED and _quoted(part.source, span):
@@ -182,11 +160,6 @@ def _quoted(source: str, span: Span) -> bool:
     return before == after and before in {"'", '"'}
 
 
-def _span(part: Part, start: dict[str, int], end: dict[str, int]) -> Span:
-    first = part.lines.clamped(start["row"], start["column"])
-    return Span(first, max(first, part.lines.clamped(end["row"], end["column"])))
-
-
 def _edit(part: Part, edit: dict[str, Any]) -> Edit:
     start, end = edit["location"], edit["end_location"]
     location = Location(
@@ -196,7 +169,7 @@ def _edit(part: Part, edit: dict[str, Any]) -> Edit:
     return Edit(location, edit["content"])
 
 
-def _fix(part: Part, diagnostic: dict[str, Any], category: Category) -> Fix | None:
+def _fix(part: Part, diagnostic: Diagnostic, category: Category) -> Fix | None:
     fix = diagnostic.get("fix")
     if not fix or category is Category.SYNTAX or fix["applicability"] not in ("safe", "unsafe"):
         return None
