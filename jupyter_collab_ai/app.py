@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from jupyter_server.extension.application import ExtensionApp
@@ -10,6 +11,7 @@ from jupyter_server_ydoc.app import YDocExtension
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode
 from traitlets.config import Config
 
+from jupyter_collab_ai import logs
 from jupyter_collab_ai.access import linking
 from jupyter_collab_ai.access.folders import Folders
 from jupyter_collab_ai.access.gate import Gate
@@ -22,7 +24,6 @@ from jupyter_collab_ai.ai.execution.service import Execution, Isolation
 from jupyter_collab_ai.ai.model import Model, ModelSettings
 from jupyter_collab_ai.ai.operations import Operations
 from jupyter_collab_ai.ai.retention import DEFAULT_KEEPING, Keeping
-from jupyter_collab_ai.errors import CollabError
 from jupyter_collab_ai.identity import handlers as identity_handlers
 from jupyter_collab_ai.identity import keys, profile
 from jupyter_collab_ai.identity.confirmations import Confirmations
@@ -34,6 +35,7 @@ from jupyter_collab_ai.identity.external import (
 from jupyter_collab_ai.identity.names import starter_name
 from jupyter_collab_ai.identity.passwords import Hasher
 from jupyter_collab_ai.identity.provider import CollabIdentityProvider, CollabProvider
+from jupyter_collab_ai.identity.registration import Registration, who_may_register
 from jupyter_collab_ai.identity.service import Identity
 from jupyter_collab_ai.identity.starter import system_name, take_charge
 from jupyter_collab_ai.identity.tokens import Tokens
@@ -71,6 +73,8 @@ from jupyter_collab_ai.web.events import EventHub
 from jupyter_collab_ai.web.handlers import LIMITER, UnknownHandler
 from jupyter_collab_ai.web.limits import RateLimiter
 from jupyter_collab_ai.web.seats import MAX_CONNECTIONS, Seats
+
+log = logging.getLogger(__name__)
 
 
 class CollabAI(ExtensionApp):
@@ -238,6 +242,7 @@ class CollabAI(ExtensionApp):
     def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Take charge of who somebody is, before Jupyter decides it."""
         with linking.or_exit():
+            logs.join(serverapp.log)
             super()._link_jupyter_server_extension(serverapp)
             upstream.check()
             serverapp.update_config(Config({"YDocExtension": {"ystore_class": LogYStore}}))
@@ -346,6 +351,10 @@ class CollabAI(ExtensionApp):
             ),
         )
         self._sessions = sessions
+        self._set_up = (
+            f"all is kept in {database.place}; the data folder is {settings.data_dir}; "
+            f"logins are signed by {keys.origin(settings)}; {self._accounts_come(server.ip)}"
+        )
         self._retention = AuditRetention(database, self.audit_days)
 
         limits = {"max_message": self.max_message_size}
@@ -418,17 +427,24 @@ class CollabAI(ExtensionApp):
             self._compactor.start()
             favour_the_loop()
         await self._make_own_folder()
+        log.info("Ready: %s.", self._set_up)
 
     async def _make_own_folder(self) -> None:
         """Make the folder of whoever starts the server; without it they still open all others."""
         try:
             await self._sessions.make_home(self._identity.starter_name)
         except Exception as error:
-            told = error.message if isinstance(error, CollabError) else None
-            told = told or getattr(error, "log_message", None) or str(error)
-            self.log.warning(
-                "The folder of %s could not be made: %s", self._identity.starter_name, told
+            log.warning(
+                "The folder of %s could not be made: %s",
+                self._identity.starter_name,
+                logs.cause_of(error),
             )
+
+    def _accounts_come(self, listens_on: str) -> str:
+        if self.external_accounts:
+            return f"accounts come from {self.external_issuer or 'another identity provider'}"
+        configured = Registration(self.registration) if self.registration else None
+        return f"{who_may_register(configured, listens_on=listens_on)} may register"
 
     async def stop_extension(self) -> None:
         """Save and let go of everything."""
@@ -442,6 +458,7 @@ class CollabAI(ExtensionApp):
         self._hub.close()
         await self._model.close()
         await self._database.close()
+        logs.leave()
 
 
 class _Moves:

@@ -46,6 +46,7 @@ def make_package(folder: Path) -> Path:
         "clock",
         "interpreter",
         "real_paths",
+        "logs",
     ):
         (package / f"{name}.py").touch()
     return package

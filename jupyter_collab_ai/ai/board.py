@@ -75,7 +75,7 @@ class LockBoard:
                 if await self._leases.anything_expired():
                     await self._leases.sweep()
             except DatabaseUnavailable:
-                log.info("Locks of the dead could not be looked for; it is tried again.")
+                log.debug("Locks of the dead could not be looked for; it is tried again.")
 
     # ------------------------------------------------------------ what stands
 

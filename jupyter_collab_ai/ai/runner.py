@@ -232,7 +232,7 @@ class Runner:
                 if await self._database.read(store.any_dead):
                     await self._database.write(store.bury)
             except CollabError:
-                log.info("It could not be noted which AI operations live; it is tried again.")
+                log.debug("It could not be noted which AI operations live; it is tried again.")
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for, until the server stops."""

@@ -74,8 +74,7 @@ class Desk:
     @property
     def place(self) -> str:
         """Which database this is, in words that give no secret away."""
-        kind = "SQLite file" if self._database.is_sqlite else "PostgreSQL database"
-        return f"the {kind} {self._database.url.database}"
+        return self._database.place
 
     def do(self, what: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
         """Return what comes of one thing that is to be done."""

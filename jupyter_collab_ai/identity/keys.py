@@ -107,6 +107,13 @@ def key_ring(settings: Settings) -> KeyRing:
     return load(settings.key_file)
 
 
+def origin(settings: Settings) -> str:
+    """Return where the ring of :func:`key_ring` comes from, in words that give no secret away."""
+    if settings.secret_key is not None:
+        return "COLLAB_AI_SECRET_KEY"
+    return f"the key in {settings.key_file}"
+
+
 def from_secret(secret: str, old: Sequence[str] = ()) -> KeyRing:
     """Return the ring of a secret that several servers share.
 

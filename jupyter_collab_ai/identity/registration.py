@@ -73,6 +73,22 @@ def registration_for(
     return Registration.INVITE
 
 
+def who_may_register(configured: Registration | None, *, listens_on: str) -> str:
+    """Return in words who may register, as far as it does not depend on a request.
+
+    Args:
+        configured: What the administrator said.
+        listens_on: The address that the server listens on.
+    """
+    if configured is None:
+        return "whoever is on this machine" if is_loopback(listens_on) else "whoever is invited"
+    return {
+        Registration.OPEN: "everybody",
+        Registration.INVITE: "whoever is invited",
+        Registration.CLOSED: "nobody",
+    }[configured]
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a name or address means this machine only."""
     if host.lower() == "localhost":

@@ -11,6 +11,7 @@ from tornado.web import HTTPError
 
 from jupyter_collab_ai.errors import CollabError, DatabaseUnavailable, StaleDocument
 from jupyter_collab_ai.ids import DocumentId
+from jupyter_collab_ai.logs import cause_of
 from jupyter_collab_ai.rooms.log import Origin
 from jupyter_collab_ai.rooms.room import LiveRoom, NotJoined
 
@@ -75,17 +76,20 @@ class Branch:
     async def _follow(self) -> None:
         root_id = self._room.document.root_id
         assert root_id is not None
+        name = self._room.log_name
         while True:
             try:
                 root = await self._acquire(root_id)
             except DatabaseUnavailable:
                 await asyncio.sleep(RETRY)
                 continue
-            except (CollabError, HTTPError):
-                log.info("A fork does not follow its document, which can't be opened.")
+            except (CollabError, HTTPError) as error:
+                log.info("The fork %s does not follow its document: %s", name, cause_of(error))
                 return
             except Exception:
-                log.exception("A fork does not follow its document, which can't be opened.")
+                log.exception(
+                    "The fork %s does not follow its document, which can't be opened.", name
+                )
                 return
             try:
                 await self._take_over(root)
@@ -93,10 +97,12 @@ class Branch:
                 # Either room has ended. Where it is the fork's, this is cancelled.
                 await asyncio.sleep(RETRY)
             except NotJoined as error:
-                log.warning("A fork does not follow its document any more: %s", error.verdict)
+                log.warning(
+                    "The fork %s does not follow its document any more: %s", name, error.verdict
+                )
                 return
             except Exception:
-                log.exception("A fork does not follow its document any more.")
+                log.exception("The fork %s does not follow its document any more.", name)
                 return
             finally:
                 self._release(root)

@@ -160,7 +160,7 @@ class Compactor:
                 while await self._thin(document_id):
                     pass
         except (LogGone, NotKept, _Changed):
-            log.debug("A document has changed while it was compacted; it is tried again later.")
+            log.debug("The document %s changed while it was compacted; later again.", document_id)
         finally:
             if not lock.locked():
                 self._locks.pop(document_id, None)

@@ -134,7 +134,7 @@ class Files:
         try:
             size = (await self.stat(path)).size
         except OSError as error:
-            log.warning("A file could not be looked at: %s", error.strerror)
+            log.warning("The file %r could not be looked at: %s", path, error.strerror)
             raise NotFound(_UNREADABLE) from error
         if size > self._max_file * (GROWTH if grown else 1):
             raise DocumentTooLarge(

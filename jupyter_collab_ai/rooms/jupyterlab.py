@@ -17,6 +17,7 @@ from tornado.websocket import WebSocketClosedError
 
 from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound
 from jupyter_collab_ai.ids import DocumentId
+from jupyter_collab_ai.logs import cause_of
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import (
@@ -180,7 +181,7 @@ class RoomSocket(Socket):
             metrics.refused(Transport.HANDSHAKE, error.reason)
             self.finish_with(ending_of(error), error.message)
         except Exception:
-            log.exception("A document could not be opened.")
+            log.exception("A document could not be opened: %r", self._path)
             self.finish_with(Ending.UNAVAILABLE)
 
     def _enter_lobby(self) -> None:
@@ -250,7 +251,11 @@ class RoomSocket(Socket):
                 try:
                     await self.rooms.save(self.room)
                 except Exception as error:
-                    log.warning("A document could not be saved: %s", type(error).__name__)
+                    log.warning(
+                        "The document %s could not be saved when somebody asked for it: %s",
+                        self.room.log_name,
+                        cause_of(error),
+                    )
                     status = "failed"
                 for request_id in asked:
                     self._answer_save(request_id, status)

@@ -20,7 +20,14 @@ from pycrdt import Doc
 from tornado.web import HTTPError
 
 from jupyter_collab_ai.clock import utcnow
-from jupyter_collab_ai.errors import CollabError, InvalidRequest, NotFound, StaleDocument
+from jupyter_collab_ai.errors import (
+    CollabError,
+    DatabaseUnavailable,
+    InvalidRequest,
+    NotFound,
+    StaleDocument,
+)
+from jupyter_collab_ai.logs import Rarely, cause_of
 from jupyter_collab_ai.rooms.conflicts import Conflicts
 from jupyter_collab_ai.rooms.content import (
     Content,
@@ -40,6 +47,7 @@ from jupyter_collab_ai.rooms.log import LogGone, Origin, UpdateLog
 from jupyter_collab_ai.rooms.reconcile import Outcome, merge_into
 from jupyter_collab_ai.rooms.room import LiveRoom
 from jupyter_collab_ai.storage.database import Database, Tx
+from jupyter_collab_ai.web import metrics
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +124,9 @@ class Projection:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._retry = 0.0
+        #: Whether the file does not follow, and whether the log says so.
+        self._failing = self._complained = False
+        self._rarely = Rarely()
         #: Seconds that the last save took.
         self._took = 0.0
         #: Seconds for which the next save waits at the most while people type on.
@@ -148,6 +159,12 @@ class Projection:
         Args:
             save: Whether to save what is not saved yet.
         """
+        try:
+            return await self._stop(save)
+        finally:
+            self._mended(None)
+
+    async def _stop(self, save: bool) -> bool:
         self._room.on_change = None
         self._unfollow()
         if self._task is not None:
@@ -161,13 +178,22 @@ class Projection:
             try:
                 await self._known.settle()
             except Exception as error:
-                log.warning("A save could not be noted at the end: %s", type(error).__name__)
+                log.warning(
+                    "A save of the document %s could not be noted at the end: %s",
+                    self._room.log_name,
+                    cause_of(error),
+                )
         if not save or self._room.changed_at is None:
             return self._room.changed_at is None
         try:
             await self.save()
         except Exception as error:
-            log.warning("A document could not be saved at the end: %s", _sentence(error))
+            log.warning(
+                "The document %s could not be saved at the end; what its file lacks is in the "
+                "database: %s",
+                self._room.log_name,
+                cause_of(error),
+            )
             return False
         return True
 
@@ -252,13 +278,43 @@ class Projection:
             except (CollabError, HTTPError, OSError) as error:
                 await self._failed(error)
             except Exception as error:
-                log.exception("Saving a document failed.")
+                if self._rarely.is_due(type(error).__name__):
+                    log.exception("Saving a document failed: %s", self._room.log_name)
                 await self._failed(error)
+            else:
+                if saved and self._failing and self._room.changed_at is None:
+                    # It was a look that had failed, so there is nothing to be saved.
+                    self._mended("is in step with its file again")
+                    self._on_saved(True, None)
 
     async def _failed(self, error: Exception) -> None:
+        if not self._failing:
+            self._failing = True
+            metrics.save_failed()
+        # Of the database it is told once for all documents.
+        if not self._complained and not isinstance(error, DatabaseUnavailable):
+            self._complained = True
+            log.warning(
+                "The document %s can't be saved to its file; it is tried again: %s",
+                self._room.log_name,
+                cause_of(error),
+            )
         self._on_saved(False, _sentence(error))
         self._retry = min(LAST_RETRY, self._retry * 2 or FIRST_RETRY)
         await asyncio.sleep(self._retry)
+
+    def _mended(self, how: str | None) -> None:
+        """Note that the file follows, or that nobody tries any more.
+
+        Args:
+            how: What to say of the document in the log; None for nothing.
+        """
+        if self._failing:
+            metrics.save_mended()
+        if self._complained and how is not None:
+            log.info("The document %s %s.", self._room.log_name, how)
+        self._failing = self._complained = False
+        self._retry = 0.0
 
     def _due_at(self) -> float | None:
         """Return when the file is to be saved, by the monotonic clock; None if it need not be."""
@@ -349,9 +405,9 @@ class Projection:
         self._digest = written.digest
         self._checked, self._foreign = None, written.digest is None
         await self._note(written.digest, seq, mark)
-        self._retry = 0.0
         self._took = time.monotonic() - began
         self._while_typing = _draw()
+        self._mended("is saved to its file again")
         self._on_saved(True, None)
         return True
 
@@ -524,7 +580,11 @@ class Projection:
         await room.add(data, origin=Origin.DISK, fence=await self._known.merging(merged))
         self._known.has_merged(merged)
         if version is not None:
-            log.info("A file changed on disk where people had changed it too; both are kept.")
+            log.info(
+                "The file of the document %s changed on disk where people had changed it too; "
+                "both are kept.",
+                room.log_name,
+            )
             self._conflicts.tell(version, outcome.conflicts)
 
 

@@ -245,7 +245,7 @@ class Rooms:
         async with self._lock(entry.room.document.id):
             await entry.room.settle(within / 2)
             if await entry.projection.stop():
-                log.debug("A document was saved as the server stops.")
+                log.debug("The document %s is saved as the server stops.", entry.room.log_name)
             await self._close(entry, Ending.STOPPING)
 
     # ------------------------------------------------------------ inside
@@ -449,10 +449,13 @@ class Rooms:
             await self.compactor.compact(entry.room.document.id)
             entry.compact_seq = seq
         except DatabaseUnavailable:
-            log.info("The log of a document was not compacted: the database can't be reached.")
+            log.info(
+                "The log of the document %s was not compacted: the database can't be reached.",
+                entry.room.log_name,
+            )
         except Exception:
             # What is recorded stays as it is, and can be read.
-            log.exception("The log of a document could not be compacted.")
+            log.exception("The log of the document %s could not be compacted.", entry.room.log_name)
             entry.compact_seq = seq
         finally:
             entry.compacting = False
@@ -475,7 +478,10 @@ class Rooms:
     async def _gone(self, room: LiveRoom) -> None:
         entry = self._open.get(room.document.id)
         if entry is not None and entry.room is room:
-            log.info("The file of a document is gone; its room ends, its history is kept.")
+            log.info(
+                "The file of the document %s is gone; its room ends, its history is kept.",
+                room.log_name,
+            )
             await self._end(entry, Ending.NOT_FOUND)
 
     def _failed(self, room: LiveRoom) -> None:

@@ -386,6 +386,11 @@ class LiveRoom:
         return data or EMPTY_UPDATE, result
 
     @property
+    def log_name(self) -> str:
+        """Which document it is, for the log."""
+        return f"{self.document.id} ({self.path!r})"
+
+    @property
     def shown_path(self) -> str | None:
         """Where the file is, by what the document itself says to JupyterLab."""
         path: str | None = self.doc.get("state", type=Map).get("path")
@@ -479,13 +484,16 @@ class LiveRoom:
         except asyncio.CancelledError:
             raise
         except DocumentForgotten:
-            log.info("The file of a document was deleted; its room ends.")
+            log.info("The file of the document %s was deleted; its room ends.", self.log_name)
             self._give_up(Ending.NOT_FOUND)
         except LogGone:
-            log.info("The history of a document was given up; its room ends.")
+            log.info("The history of the document %s was given up; its room ends.", self.log_name)
             self._give_up(Ending.RESET)
         except Exception:
-            log.exception("A room has failed; whoever is in it connects again.")
+            log.exception(
+                "A room has failed, of the document %s; whoever is in it connects again.",
+                self.log_name,
+            )
             self._give_up(Ending.UNAVAILABLE)
         finally:
             self._refuse_rest(items)

@@ -290,7 +290,7 @@ class SessionSocket(Socket):
             metrics.refused(Transport.HANDSHAKE, error.reason)
             self.finish_with(ending_of(error), error.message)
         except Exception:
-            log.exception("A document could not be opened.")
+            log.exception("A document could not be opened, of the session %r.", session_id)
             self.finish_with(Ending.UNAVAILABLE)
 
 

@@ -22,6 +22,7 @@ from pycrdt import get_update
 
 from jupyter_collab_ai.errors import Locked, NotFound, RateLimited, RoleRequired
 from jupyter_collab_ai.ids import SessionId, UserId, new_id
+from jupyter_collab_ai.logs import cause_of
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.rooms import protocol
 from jupyter_collab_ai.rooms.close_codes import Ending
@@ -332,7 +333,11 @@ class Timelines:
                     connection.end(Ending.REMOVED)
         except Exception as error:
             # Without an answer nothing more is shown; a page connects again by itself.
-            log.warning("Rights to a timeline can't be asked for: %s", type(error).__name__)
+            log.warning(
+                "Rights to a timeline of the document %s can't be asked for: %s",
+                timeline.document.id,
+                cause_of(error),
+            )
             for connection in tuple(timeline.connections):
                 connection.end(Ending.UNAVAILABLE)
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from jupyter_collab_ai.errors import CollabError
 from jupyter_collab_ai.ids import SessionId, UserId
+from jupyter_collab_ai.logs import cause_of
 from jupyter_collab_ai.principal import Principal
 from jupyter_collab_ai.sessions import store
 from jupyter_collab_ai.sessions.ports import Logins
@@ -105,7 +106,7 @@ class Feed:
         try:
             found = await self._database.read(lambda tx: store.sessions_of(tx, user_id))
         except Exception as error:
-            log.warning("A change of an account could not be told (%s).", type(error).__name__)
+            log.warning("A change of an account could not be told: %s", cause_of(error))
             self._end(None)
             return
         for session_id in found:
@@ -159,7 +160,11 @@ class Feed:
         try:
             session, user, role = await self._database.read(read)
         except Exception as error:
-            log.warning("A change of members could not be told (%s).", type(error).__name__)
+            log.warning(
+                "A change of members of the session %s could not be told: %s",
+                session_id,
+                cause_of(error),
+            )
             self._end(session_id)
             return
         membership = user_id is not None and not account

@@ -23,6 +23,9 @@ from typing import Any, Generic, TypeVar
 import psycopg2
 from sqlalchemy.engine import URL
 
+from jupyter_collab_ai.logs import Rarely
+from jupyter_collab_ai.storage.trouble import words_of
+
 log = logging.getLogger(__name__)
 
 Change = tuple[str, str]
@@ -134,6 +137,26 @@ class ChangeCache(Generic[K, V]):
             del self._entries[cached]
 
 
+class _News:
+    """Says in the log that changes of other servers can't be heard, and that they can again."""
+
+    def __init__(self) -> None:
+        self._rarely = Rarely()
+        self._lost = False
+
+    def lost(self, error: Exception) -> None:
+        self._lost = True
+        said = words_of(error)
+        if self._rarely.is_due(said):
+            log.warning("Lost the database's notifications; it is tried again: %s", said)
+
+    def hears(self) -> None:
+        if self._lost:
+            self._lost = False
+            self._rarely.forget()
+            log.info("The database's notifications are heard again.")
+
+
 class SqliteListener:
     """Hears changes that other processes commit to the same SQLite file.
 
@@ -149,6 +172,7 @@ class SqliteListener:
         bus: ChangeBus,
     ) -> None:
         self._path = path
+        self._news = _News()
         self._source = source
         self._loop = loop
         self._bus = bus
@@ -171,7 +195,7 @@ class SqliteListener:
             try:
                 self._listen()
             except sqlite3.Error as error:
-                log.warning("Lost the database's notifications (%s).", error)
+                self._news.lost(error)
                 self._set_live(False)
                 self._ready.set()
                 self._stop.wait(RECONNECT)
@@ -182,6 +206,7 @@ class SqliteListener:
             version = self._data_version(connection)
             (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
             self._set_live(True)
+            self._news.hears()
             self._ready.set()
             while not self._stop.wait(SQLITE_POLL):
                 current = self._data_version(connection)
@@ -226,6 +251,7 @@ class PostgresListener:
         bus: ChangeBus,
     ) -> None:
         self._url = url
+        self._news = _News()
         self._source = source
         self._loop = loop
         self._bus = bus
@@ -253,7 +279,7 @@ class PostgresListener:
             try:
                 self._listen()
             except psycopg2.Error as error:
-                log.warning("Lost the database's notifications (%s).", type(error).__name__)
+                self._news.lost(error)
                 self._tell(self._bus.set_live, False)
                 self._ready.set()
                 self._stop.wait(RECONNECT)
@@ -273,6 +299,7 @@ class PostgresListener:
                 cursor.execute(f"LISTEN {CHANNEL}")
             # Whatever was sent before LISTEN took hold was missed: caches begin empty.
             self._tell(self._bus.set_live, True)
+            self._news.hears()
             self._ready.set()
             while not self._stop.is_set():
                 readable, _, _ = select.select([connection, self._woken], [], [])

@@ -20,12 +20,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from jupyter_collab_ai.errors import DatabaseUnavailable
+from jupyter_collab_ai.logs import Rarely
 from jupyter_collab_ai.storage.writer import Undone
 
 log = logging.getLogger(__name__)
 
-#: Seconds in which one and the same trouble is logged once.
-EVERY = 60.0
 #: Seconds without trouble after which it is over.
 OVER_AFTER = 5.0
 
@@ -159,29 +158,6 @@ class TroubleLog:
             self._rarely.forget()
             lasted = self._last - self._since
         log.info("The trouble with %s is over; it lasted %.0f s.", self._place, lasted)
-
-
-class Rarely:
-    """Tells whether something is to be said, or was said a moment ago."""
-
-    def __init__(self, every: float = EVERY) -> None:
-        """Prepare to say each thing once in ``every`` seconds."""
-        self._every = every
-        self._said: dict[str, float] = {}
-
-    def is_due(self, what: str) -> bool:
-        """Return whether ``what`` is to be said now; then it counts as said."""
-        now = time.monotonic()
-        self._said = {one: at for one, at in self._said.items() if now - at < self._every}
-        if what in self._said:
-            return False
-        self._said[what] = now
-        return True
-
-    def forget(self) -> bool:
-        """Let all be said anew; return whether anything had been said."""
-        said, self._said = bool(self._said), {}
-        return said
 
 
 def _sqlite_code(error: Any) -> int | None:

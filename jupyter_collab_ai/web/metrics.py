@@ -63,6 +63,9 @@ _refusals = Counter(
     ["transport", "reason"],
 )
 _rooms = Gauge("collab_ai_rooms", "Live documents that are in memory.")
+_unsaved = Gauge(
+    "collab_ai_unsaved_documents", "Live documents whose files can't be saved at the moment."
+)
 _connections = Gauge(
     "collab_ai_connections", "WebSockets that are open, by endpoint.", ["endpoint"]
 )
@@ -103,6 +106,16 @@ def room_opened() -> None:
 def room_closed() -> None:
     """Count a room that was freed."""
     _rooms.dec()
+
+
+def save_failed() -> None:
+    """Count a document whose file can't be saved."""
+    _unsaved.inc()
+
+
+def save_mended() -> None:
+    """Count a document whose file can be saved again, or that is not in memory any more."""
+    _unsaved.dec()
 
 
 def connected(endpoint: Endpoint) -> None:

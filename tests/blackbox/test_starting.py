@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ async def test_a_root_that_can_not_be_written_costs_one_line(
     assert "could not be made" in lines[0]
     assert "Traceback" not in server.log
     assert "failed" not in server.log.lower()
+
+
+async def test_the_log_says_where_all_is_and_who_may_register(
+    tmp_path: Path, collab_server: ServerFactory
+) -> None:
+    server = await asyncio.to_thread(collab_server)
+    data = server.folder / "data" / "collab-ai"
+    lines = [line for line in server.log.splitlines() if "jupyter_collab_ai.app]" in line]
+    assert len(lines) == 1, server.log
+    assert re.match(r"\[I \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", lines[0])
+    assert lines[0].endswith(
+        f"Ready: all is kept in the SQLite file {data}/collab.db; the data folder is {data}; "
+        f"logins are signed by the key in {data}/keys.json; "
+        "whoever is on this machine may register."
+    )

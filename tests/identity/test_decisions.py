@@ -18,7 +18,12 @@ from jupyter_collab_ai.identity.names import (
 from jupyter_collab_ai.identity.pages import local_url
 from jupyter_collab_ai.identity.passwords import check_password, common_passwords
 from jupyter_collab_ai.identity.provider import without_token
-from jupyter_collab_ai.identity.registration import Registration, is_loopback, registration_for
+from jupyter_collab_ai.identity.registration import (
+    Registration,
+    is_loopback,
+    registration_for,
+    who_may_register,
+)
 from jupyter_collab_ai.identity.service import same_token
 
 
@@ -90,6 +95,20 @@ def test_who_may_register_by_default(changes, expected):
 def test_what_was_configured_holds():
     for configured in Registration:
         assert registration_for(configured, **LOCAL) is configured
+
+
+@pytest.mark.parametrize(
+    ("configured", "listens_on", "who"),
+    [
+        (None, "localhost", "whoever is on this machine"),
+        (None, "", "whoever is invited"),
+        (Registration.OPEN, "0.0.0.0", "everybody"),
+        (Registration.INVITE, "localhost", "whoever is invited"),
+        (Registration.CLOSED, "localhost", "nobody"),
+    ],
+)
+def test_who_may_register_in_words(configured, listens_on, who):
+    assert who_may_register(configured, listens_on=listens_on) == who
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])

@@ -316,6 +316,11 @@ def test_old_secrets_without_one_that_signs_are_not_ignored(tmp_path):
     assert kept.newest == keys.load(tmp_path / "keys.json").newest
 
 
+def test_where_the_key_comes_from_is_told_without_it(tmp_path):
+    assert keys.origin(Settings(None, tmp_path, "n" * 40)) == "COLLAB_AI_SECRET_KEY"
+    assert keys.origin(Settings(None, tmp_path)) == f"the key in {tmp_path / 'keys.json'}"
+
+
 def test_no_key_is_lost_where_several_rotate_at_once(tmp_path):
     path = tmp_path / "keys.json"
     keys.load(path)

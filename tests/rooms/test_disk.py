@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from prometheus_client import REGISTRY
 from pycrdt import Array, Text
 
 from jupyter_collab_ai.errors import DatabaseUnavailable, InvalidRequest, NotFound
+from jupyter_collab_ai.rooms import projection
 from jupyter_collab_ai.rooms.close_codes import Ending
 from jupyter_collab_ai.rooms.content import make_cell
 from jupyter_collab_ai.rooms.documents import _NOTE_SAVED, _NOTE_SAVING
+from jupyter_collab_ai.rooms.files import Files
 from jupyter_collab_ai.rooms.log import Origin
 from jupyter_collab_ai.storage.database import Tx
 from jupyter_collab_ai.storage.driver import Prepared
@@ -202,25 +207,103 @@ async def test_a_file_that_is_gone_ends_the_room_and_keeps_its_history(house: Ho
     assert bob.room.epoch == ada.room.epoch
 
 
-async def test_a_save_that_fails_is_told_and_tried_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house.write("a.py", "x\n")
-    ada = await house.client("ada", "a.py")
+def _unsaved() -> float:
+    return REGISTRY.get_sample_value("collab_ai_unsaved_documents") or 0.0
+
+
+def _logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.name == projection.__name__]
+
+
+def _fill_the_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let no file be saved until what is returned is called."""
     save = house.manager.save
+    tries = itertools.count()
     full = True
 
     async def fail(*args: Any) -> Any:
         if full:
+            next(tries)
             raise OSError(28, "No space left on device")
         return await save(*args)
 
+    def end() -> None:
+        nonlocal full
+        full = False
+        assert next(tries) > 1, "it was tried again"
+
     monkeypatch.setattr(house.manager, "save", fail)
+    return end
+
+
+async def test_a_save_that_fails_is_told_and_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(projection, "LAST_RETRY", 0.1)
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    before = _unsaved()
+    end = _fill_the_disk(house, monkeypatch)
     await ada.type("y\n")
-    await until(lambda: any(data.get("saved") is False for _, data in house.events.published))
-    full = False
+    told = house.events.published
+    await until(lambda: [data.get("saved") for _, data in told].count(False) > 2)
+    name = f"{ada.room.document.id} ('a.py')"
+    assert _logged(caplog) == [
+        f"The document {name} can't be saved to its file; it is tried again: "
+        "[Errno 28] No space left on device"
+    ]
+    assert _unsaved() == before + 1
+    end()
     await until(lambda: house.read("a.py") == "x\ny\n")
-    await until(lambda: house.events.published[-1][1].get("saved") is True)
+    await until(lambda: told[-1][1].get("saved") is True)
+    assert _logged(caplog)[1:] == [f"The document {name} is saved to its file again."]
+    assert _unsaved() == before
+
+
+async def test_what_could_not_be_saved_at_the_end_is_named(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(projection, "LAST_RETRY", 0.1)
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    before = _unsaved()
+    end = _fill_the_disk(house, monkeypatch)
+    await ada.type("y\n")
+    await until(lambda: _unsaved() == before + 1)
+    await until(lambda: len(house.events.published) > 2)
+    await house.rooms.close_all(within=5)
+    end()
+    assert _logged(caplog)[1:] == [
+        f"The document {ada.room.document.id} ('a.py') could not be saved at the end; what its "
+        "file lacks is in the database: [Errno 28] No space left on device"
+    ]
+    assert _unsaved() == before
+
+
+async def test_a_file_that_could_not_be_looked_at_is_in_step_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is to be saved then, so no save tells that it is over."""
+    caplog.set_level("INFO")
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    before = _unsaved()
+    with monkeypatch.context() as patch:
+
+        async def fail(*args: Any, **kwargs: Any) -> Any:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        patch.setattr(Files, "stat", fail)
+        entry = house.rooms._open[ada.room.document.id]
+        entry.projection.seen(None)
+        await until(lambda: _unsaved() == before + 1)
+    await until(lambda: _unsaved() == before)
+    assert [line.partition(") ")[2] for line in _logged(caplog)] == [
+        "can't be saved to its file; it is tried again: [Errno 13] Permission denied",
+        "is in step with its file again.",
+    ]
+    assert house.events.published[-1][1].get("saved") is True
 
 
 @pytest.mark.parametrize(

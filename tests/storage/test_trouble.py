@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from jupyter_collab_ai.clock import utcnow
 from jupyter_collab_ai.errors import DatabaseUnavailable
 from jupyter_collab_ai.ids import new_id
+from jupyter_collab_ai.storage import changes as listening
 from jupyter_collab_ai.storage import trouble
 from jupyter_collab_ai.storage.database import Database, Tx
 from jupyter_collab_ai.storage.tables import changes, users
-from jupyter_collab_ai.storage.trouble import Rarely, TroubleLog
+from jupyter_collab_ai.storage.trouble import TroubleLog
+from tests.rooms.engine import until
 from tests.support.postgres import PostgresCluster
 
 
@@ -127,6 +130,41 @@ async def test_a_trial_leaves_one_row(database: Database) -> None:
     assert [row.source for row in rows] == [database.server_id]
 
 
+async def test_changes_that_can_not_be_heard_are_told_once_and_when_they_are_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(listening, "RECONNECT", 0.01)
+    tries = 0
+    connect = sqlite3.connect
+
+    def count(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        nonlocal tries
+        tries += 1
+        return connect(*args, **kwargs)
+
+    monkeypatch.setattr(listening.sqlite3, "connect", count)
+    bus = listening.ChangeBus()
+    file = tmp_path / "later" / "a.db"
+    listener = listening.SqliteListener(str(file), "me", asyncio.get_running_loop(), bus)
+    listener.start()
+    try:
+        await until(lambda: tries >= 5)
+        file.parent.mkdir()
+        database = Database(f"sqlite:///{file}")
+        await asyncio.to_thread(database.migrate)
+        await until(lambda: bus.live)
+        await database.close()
+    finally:
+        await asyncio.to_thread(listener.stop)
+    told = [one.getMessage() for one in caplog.records if one.name == listening.__name__]
+    lost = "Lost the database's notifications; it is tried again: "
+    # (Between the two there may be a file without tables.)
+    assert told[0] == f"{lost}unable to open database file"
+    assert told[-1] == "The database's notifications are heard again."
+    assert len(told) == len(set(told)) <= 3
+
+
 def of_driver(words: str) -> ProgrammingError:
     return ProgrammingError("INSERT", {"secret": "hush"}, sqlite3.ProgrammingError(words))
 
@@ -160,16 +198,6 @@ def test_it_is_told_once_in_a_while_and_when_it_is_over(
     told.met(of_driver("full"), writing=True)
     assert len(said(caplog)) == 5
     assert "hush" not in caplog.text
-
-
-def test_what_was_said_is_said_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(trouble.time, "monotonic", lambda: now)
-    rarely = Rarely(every=10)
-    assert [rarely.is_due("a"), rarely.is_due("b"), rarely.is_due("a")] == [True, True, False]
-    now = 10.0
-    assert rarely.is_due("a")
-    assert (rarely.forget(), rarely.forget(), rarely.is_due("a")) == (True, False, True)
 
 
 # ---------------------------------------------------------------- at the start

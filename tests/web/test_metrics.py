@@ -62,6 +62,11 @@ def test_gauges_go_up_and_down() -> None:
     assert value("collab_ai_rooms") == rooms + 1
     metrics.room_closed()
     assert value("collab_ai_rooms") == rooms
+    unsaved = value("collab_ai_unsaved_documents")
+    metrics.save_failed()
+    assert value("collab_ai_unsaved_documents") == unsaved + 1
+    metrics.save_mended()
+    assert value("collab_ai_unsaved_documents") == unsaved
     for endpoint in Endpoint:
         before = value("collab_ai_connections", endpoint=endpoint.value)
         metrics.connected(endpoint)
@@ -74,7 +79,7 @@ def test_every_metric_and_label_is_documented() -> None:
     page = (ROOT / "docs" / "administration.md").read_text()
     source = Path(metrics.__file__).read_text()
     names = re.findall(r"\"(collab_ai_\w+)\"", source)
-    assert len(names) == 6
+    assert len(names) == 7
     for name in names:
         assert f"`{name}" in page, name
     for word in (*Transport, *Endpoint):
