@@ -47,6 +47,8 @@ class PageConfigHook:
         by_role = "by_role" if self._members_run_code else "never"
         config["collabAiRunsCode"] = "always" if is_admin else by_role
         config["collabAiAdmin"] = is_admin
+        # By which a page notices that somebody else has signed in in its browser.
+        config["collabAiUser"] = "" if principal is None else principal.user_id
         # The style sheet's handler looks up folders here, and shows nothing of it.
         if is_admin or _is_style_sheet(handler):
             return config

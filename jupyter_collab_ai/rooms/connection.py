@@ -60,6 +60,7 @@ class Connection:
         transport: Transport,
         *,
         acknowledge: bool = False,
+        max_message: int | None = None,
     ) -> None:
         """Describe a client that may read the document.
 
@@ -68,12 +69,14 @@ class Connection:
             right: What it may do now.
             transport: What carries frames to it.
             acknowledge: Whether it wants to hear of each update that was recorded.
+            max_message: Bytes that one of its messages may have.
         """
         self.id = new_id()
         self.principal = principal
         self._right = right
         self.standing = Standing(principal.user_id, may_edit=right.may_write)
         self.acknowledge = acknowledge
+        self.max_message = max_message
         self._transport = transport
         #: When the right was last asked for, by the monotonic clock.
         self.checked_at = time.monotonic()

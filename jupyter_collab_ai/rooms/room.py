@@ -182,7 +182,13 @@ class LiveRoom:
         self.connections.add(connection)
         connection.on_end = lambda: self.leave(connection)
         connection.on_looks = lambda: self.presence.changed(connection)
-        hello = {"type": "hello", "epoch": self.epoch, **connection.describe_right()}
+        hello = {
+            "type": "hello",
+            "epoch": self.epoch,
+            "user": connection.principal.user_id,
+            "max_message": connection.max_message,
+            **connection.describe_right(),
+        }
         connection.send(Frame(protocol.raw(hello)))
         connection.ask_in_passing(Frame(protocol.sync_step1(self.doc.get_state())))
         if connection.right.may_write:

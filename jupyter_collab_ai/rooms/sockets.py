@@ -149,7 +149,13 @@ class Socket(WebSocketHandler, JupyterHandler):
             self._cleanup.close()
             return
         outbox = Outbox(self, self.finish_with, self._max_backlog)
-        connection = Connection(principal, right, outbox, acknowledge=self._asked("ack"))
+        connection = Connection(
+            principal,
+            right,
+            outbox,
+            acknowledge=self._asked("ack"),
+            max_message=self._max_message,
+        )
         outbox.on_overflow = lambda: connection.end(Ending.BEHIND)
         # From here on changes are heard; one that came before would have been missed.
         self._cleanup.callback(

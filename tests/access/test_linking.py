@@ -179,6 +179,7 @@ def test_the_hook_that_was_there_before_is_kept() -> None:
         "quitButton": False,
         "collabAiRunsCode": "never",
         "collabAiAdmin": False,
+        "collabAiUser": "",
     }
 
 
@@ -197,3 +198,4 @@ def test_a_page_is_told_who_may_run_code(is_admin: bool, members_run_code: bool,
     handler = SimpleNamespace(current_user=SimpleNamespace(principal=principal))
     config = hook(handler, {})  # type: ignore[arg-type]
     assert (config["collabAiRunsCode"], config["collabAiAdmin"]) == (told, is_admin)
+    assert config["collabAiUser"] == "1"

@@ -27,6 +27,8 @@ async def test_a_right_is_told_first_and_whenever_it_changes(server: Server, roo
     assert hello["type"] == "hello"
     assert (hello["read_only"], hello["session"], hello["role"]) == (False, SESSION, "editor")
     assert hello["capabilities"] == ["read", "see", "write"]
+    assert hello["user"] == "id-bob"
+    assert hello["max_message"] == 256 * 1024
 
     server.people.set("bob", replace(VIEWER, role="viewer", capabilities=frozenset({"read"})))
     await until(lambda: bob.of_type("role"))

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import Route, WebSocketRoute, expect
 
 from examples.story.model import ModelServer
 from tests.support.server import LabServer
@@ -63,6 +63,10 @@ class Wire:
         self.hold = ""
         #: Whether nobody answers.
         self.dead = False
+        #: What the page has sent.
+        self.sent: list[bytes] = []
+        #: What the server has said, also what was kept back.
+        self.said: list[bytes] = []
         self._page: WebSocketRoute | None = None
         self._server: WebSocketRoute | None = None
 
@@ -79,12 +83,17 @@ class Wire:
         self._server = server = page.connect_to_server()
 
         def to_page(message: str | bytes) -> None:
+            self.said.append(message if isinstance(message, bytes) else message.encode())
             held = isinstance(message, bytes) and message[:1] == b"\x02"
             if not (self.hold and held and f'"type":"{self.hold}"'.encode() in bytes(message)):
                 page.send(message)
 
+        def to_server(message: str | bytes) -> None:
+            self.sent.append(message if isinstance(message, bytes) else message.encode())
+            server.send(message)
+
         server.on_message(to_page)
-        page.on_message(server.send)
+        page.on_message(to_server)
 
     async def cut(self) -> None:
         """Let both ends lose the connection."""
@@ -108,8 +117,9 @@ class Wire:
         """Say something to the page in the server's name."""
         assert self._page is not None
         text = json.dumps(frame).encode()
-        assert len(text) < 128
-        self._page.send(b"\x02" + bytes([len(text)]) + text)
+        assert len(text) < 2**14
+        size = bytes([len(text) & 127 | 128, len(text) >> 7])
+        self._page.send(b"\x02" + size + text)
 
 
 async def test_text_that_was_refused_is_offered_back_and_never_slips_in(
@@ -133,6 +143,7 @@ async def test_text_that_was_refused_is_offered_back_and_never_slips_in(
     # What is typed after the refusal is not taken by the page either.
     await expect(offered).to_have_value(re.compile(r"^# ?t?o?o?"))
     text = await offered.input_value()
+    await expect(ben.page.get_by_text("What you had deleted")).to_have_count(0)
     await ben.accept()
     assert await ben.page.evaluate("navigator.clipboard.readText()") == text
     await ben.appears("View only")
@@ -389,3 +400,145 @@ async def test_a_suggestion_is_taken_in_parts_or_made_anew(
     await ada.appears("The code is written.")
     assert await ada.text() == source.replace("line_1 = 1\n", "line_1 = 100\n")
     assert people.faults == []
+
+
+async def test_deletions_that_were_refused_are_told_of(lab: LabServer, people: People) -> None:
+    session, link = share(lab, "shop/demo.py", "editor")
+    ben, wire = await people.come("ben"), Wire()
+    await wire.tap(ben)
+    await ben.follow(link)
+    await ben.sees("line_59")
+    wire.hold = "role"
+    role = {"session_id": session, "username": "ben", "role": "viewer"}
+    call(lab, "PUT", "sessions/access", role)
+    await ben.page.locator(".cm-content").click()
+    await ben.page.keyboard.press("Control+A")
+    await ben.page.keyboard.press("Delete")
+    await ben.appears("What you had deleted or replaced is back.")
+    await ben.appears("because you may no longer edit it")
+    await ben.accept()
+    assert await ben.text() == TEXT
+    assert not people.faults
+
+
+async def test_what_is_too_large_is_not_taken_and_the_document_goes_on(
+    lab: LabServer, people: People
+) -> None:
+    _, link = share(lab, "shop/demo.py", "editor")
+    ben, wire = await people.come("ben"), Wire()
+    await wire.tap(ben)
+    await ben.follow(link)
+    await ben.type_at("End", "# before\n")
+    file = lab.root / "shop" / "demo.py"
+    await eventually(lambda: file.read_text() == TEXT + "# before\n")
+    hello = next(frame for frame in wire.said if b'"hello"' in frame)
+    wire.tell({**json.loads(hello[hello.index(b"{") :]), "max_message": 2**20})
+    large = "y" * (2**20 + 1)
+    await ben.page.keyboard.insert_text(large)
+    await ben.appears("was not taken: at most 1 MB can be put in at once.")
+    await ben.accept()
+    # It is offered back whole, though not shown whole.
+    assert await ben.page.evaluate("navigator.clipboard.readText()") == large
+    await ben.type_at("End", "# after\n")
+    await eventually(lambda: file.read_text() == TEXT + "# before\n# after\n")
+    assert not people.faults
+
+
+async def test_all_views_of_a_document_come_back(lab: LabServer, people: People) -> None:
+    _, link = share(lab, "shop/notes.md", "editor", "# Notes\n")
+    ben, wire = await people.come("ben"), Wire()
+    await wire.tap(ben)
+    await ben.follow(link)
+    await ben.sees("# Notes")
+    page = ben.page
+    await page.locator(".jp-FileEditor .cm-content").click(button="right")
+    await page.get_by_role("menuitem", name="Show Markdown Preview").click()
+    previews = page.locator(".jp-MarkdownViewer")
+    await expect(previews).to_have_count(1, timeout=PATIENCE)
+    await page.locator(".jp-FileEditor .cm-content").click()
+    await page.get_by_role("menuitem", name="File").click()
+    await page.get_by_role("menuitem", name="New View for").click()
+    editors = page.locator(".jp-FileEditor")
+    await expect(editors).to_have_count(2, timeout=PATIENCE)
+    await page.evaluate("document.querySelectorAll('.jp-Document').forEach(n => { n.was = true })")
+    wire.tell({"type": "reset", "reason": "role_changed"})
+    await page.wait_for_function(
+        "[...document.querySelectorAll('.jp-Document')].filter(n => !n.was).length === 3"
+    )
+    await expect(previews).to_have_count(1)
+    await expect(editors).to_have_count(2)
+    # What is told of a document is told once, however many views it has.
+    message = {"path": "shop/notes.md", "version": "1", "message": "Told once."}
+    wire.tell({"type": "conflict", **message})
+    await ben.appears("Told once.")
+    await expect(page.locator(".Toastify__toast", has_text="Told once.")).to_have_count(1)
+    assert not people.faults
+
+
+async def test_a_document_that_cannot_be_opened_for_now_says_why(
+    lab: LabServer, people: People
+) -> None:
+    _, link = share(lab, "shop/demo.py", "editor")
+    ben = await people.come("ben")
+    down = {"message": "The database does not answer.", "reason": "database_unavailable"}
+    many = {"message": "Too many calls.", "reason": "rate_limited"}
+    answers: list[tuple[int, str]] = [
+        (503, json.dumps(down)),
+        (404, "404 page not found"),
+        (429, json.dumps(many)),
+    ]
+
+    async def answer(route: Route) -> None:
+        if not answers:
+            await route.fallback()
+            return
+        status, body = answers[0] if len(answers) == 3 else answers.pop(0)
+        if status == 503 and told.done():
+            answers.pop(0)
+        await route.fulfill(status=status, body=body, headers={"Retry-After": "0"})
+
+    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    await ben.page.route("**/api/collaboration/session/**", answer)
+    await ben.page.goto(link)
+    await ben.page.get_by_text("Register and join").click()
+    registering = asyncio.ensure_future(ben.register())
+    await ben.appears("shop/demo.py: The database does not answer. Trying again…")
+    told.set_result(None)
+    await registering
+    await ben.sees("line_59")
+    await ben.disappears("Trying again…")
+    await expect(ben.page.locator(".jp-Dialog")).to_have_count(0)
+    assert not people.faults
+
+
+@pytest.mark.slow
+async def test_a_document_outlives_what_a_proxy_says_while_the_server_starts_anew(
+    lab: LabServer, people: People
+) -> None:
+    _, link = share(lab, "shop/demo.py", "editor")
+    ben = await people.come("ben")
+    await ben.follow(link)
+    await ben.type_at("End", "# before\n")
+    file = lab.root / "shop" / "demo.py"
+    await eventually(lambda: file.read_text() == TEXT + "# before\n")
+    await asyncio.to_thread(lab.stop)
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n"))
+        writer.write(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\ngone")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", lab.port):
+        await ben.appears("The connection is lost.")
+        await ben.page.keyboard.type("# during\n")
+        await eventually(lambda: sum(b"collaboration/session" in one for one in asked) > 1)
+    await asyncio.to_thread(lab.start)
+    await ben.disappears("The connection is lost.")
+    await eventually(lambda: file.read_text() == TEXT + "# before\n# during\n")
+    # JupyterLab's file browser may say that it has not found its folder; no more is said.
+    told = await ben.page.locator(".jp-Dialog-header").all_inner_texts()
+    assert set(told) <= {"Directory not found"}
+    # (The browser says of each socket that it was refused.)
+    assert not [fault for fault in people.faults if "WebSocket connection" not in fault]

@@ -7,10 +7,15 @@ import type { ICollabClient } from '../api/client';
 
 /** Milliseconds between two looks at whether the login still stands. */
 const INTERVAL = 60_000;
+/** On which pages of one browser tell each other that they were loaded. */
+const CHANNEL = 'jupyter-collab-ai:loaded';
 
 /**
  * Tells the person, once, that their login has ended, and takes it back when they are signed
  * in again (in another tab, say). JupyterLab by itself says nothing: its calls just fail.
+ *
+ * Should somebody else be signed in instead, this page is over: all tabs of a browser share one
+ * login, and what is done here would be done as that person.
  */
 export class LoginWatch implements IDisposable {
   constructor(
@@ -25,6 +30,11 @@ export class LoginWatch implements IDisposable {
       frequency: { interval: INTERVAL, backoff: true, max: 5 * INTERVAL },
       standby: 'when-hidden'
     });
+    // Somebody may have signed in to load a page; who it is, only the server says.
+    this._pages.onmessage = () => {
+      _client.me().catch(() => undefined);
+    };
+    this._pages.postMessage(null);
   }
 
   get isDisposed(): boolean {
@@ -34,15 +44,38 @@ export class LoginWatch implements IDisposable {
   dispose(): void {
     this._client.signedInChanged.disconnect(this._onChanged, this);
     this._poll.dispose();
+    this._pages.close();
     this._takeBack();
   }
 
-  private _onChanged(_: ICollabClient, signedIn: boolean): void {
-    if (signedIn) {
-      this._takeBack();
-    } else {
+  private _onChanged({ stranger }: ICollabClient, signedIn: boolean): void {
+    this._takeBack();
+    if (stranger !== null) {
+      this._tellOf(stranger);
+    } else if (!signedIn) {
       this._tell();
     }
+  }
+
+  private _tellOf(stranger: string): void {
+    this._notification = Notification.error(
+      this._trans.__(
+        'Now %1 is signed in in this browser; reload the page. What you type here is not shared or saved.',
+        stranger
+      ),
+      {
+        autoClose: false,
+        actions: [
+          {
+            label: this._trans.__('Reload'),
+            displayType: 'accent',
+            callback: () => {
+              window.location.reload();
+            }
+          }
+        ]
+      }
+    );
   }
 
   private _tell(): void {
@@ -71,5 +104,6 @@ export class LoginWatch implements IDisposable {
   }
 
   private _notification: string | null = null;
+  private readonly _pages = new BroadcastChannel(CHANNEL);
   private readonly _poll: Poll;
 }

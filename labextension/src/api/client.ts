@@ -2,8 +2,9 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import { toApiError } from './errors';
+import { ApiError, toApiError } from './errors';
 import { lastEvent } from './eventStream';
+import { pageUser } from './page';
 import type {
   IBlame,
   IEdit,
@@ -74,10 +75,19 @@ export interface IDocumentSession {
  */
 export interface ICollabClient {
   /**
-   * Emitted with false when a call fails because the person is no longer signed in, and with
-   * true when a later one succeeds.
+   * Emitted with false when a call fails because the person is no longer signed in, or when
+   * somebody else is signed in instead, and with true when the same person is again.
    */
   readonly signedInChanged: ISignal<ICollabClient, boolean>;
+
+  /**
+   * Who is signed in in this browser now instead of the person for whom this page was loaded;
+   * null where nobody is. Once there is somebody, nothing is called any more.
+   */
+  readonly stranger: string | null;
+
+  /** Return whether an account is that of the person for whom this page was loaded. */
+  isMine(userId: string): boolean;
 
   /** Return the account of the person in this browser. */
   me(): Promise<IUser>;
@@ -149,12 +159,18 @@ export interface ICollabClient {
     type: string
   ): Promise<IDocumentSession>;
 
-  /** Say that the login has ended, where something other than a call has told. */
+  /**
+   * Say that the login has ended, where something other than a call has told. Whether there is
+   * another one by now is found out.
+   */
   noteSignedOut(): void;
 }
 
 /** The header that says by which confirmation a grave action is asked for. */
 const CONFIRMATION = 'X-Collab-Confirmation';
+
+/** Milliseconds after which is asked whether the person has signed in again already. */
+const LOOK_AGAIN = 1_000;
 
 const MOST_OF_A_PAGE = 200;
 /** Findings beyond which no further page is asked for. */
@@ -169,8 +185,23 @@ export class CollabClient implements ICollabClient {
     return this._signedInChanged;
   }
 
+  get stranger(): string | null {
+    return this._stranger;
+  }
+
+  isMine(userId: string): boolean {
+    return !this._userId || userId === this._userId;
+  }
+
   async me(): Promise<IUser> {
-    return this._json<IUser>('GET', ['me']);
+    const user = await this._json<IUser>('GET', ['me']);
+    if (!this.isMine(user.id)) {
+      this._onStranger(user.display_name || user.username);
+    }
+    this._refuseStranger();
+    this._userId = user.id;
+    this._setSignedIn(true);
+    return user;
   }
 
   async sessions(
@@ -366,6 +397,10 @@ export class CollabClient implements ICollabClient {
 
   noteSignedOut(): void {
     this._setSignedIn(false);
+    // Not at once: a call and a socket that see it differently would take turns without end.
+    window.setTimeout(() => {
+      this.me().catch(() => undefined);
+    }, LOOK_AGAIN);
   }
 
   /**
@@ -434,6 +469,7 @@ export class CollabClient implements ICollabClient {
     body?: object,
     headers: Record<string, string> = {}
   ): Promise<Response> {
+    this._refuseStranger();
     const content = body === undefined ? undefined : JSON.stringify(body);
     const call = `${method} ${url} ${content ?? ''}`;
     const confirmation = this._confirmations.get(call);
@@ -452,7 +488,11 @@ export class CollabClient implements ICollabClient {
       this._settings
     );
     if (!response.ok) {
-      const error = toApiError(response.status, await readText(response));
+      const error = toApiError(
+        response.status,
+        await readText(response),
+        response.headers.get('Retry-After')
+      );
       if (error.confirmation !== null) {
         this._confirmations.set(call, error.confirmation.id);
       }
@@ -461,7 +501,10 @@ export class CollabClient implements ICollabClient {
       }
       throw error;
     }
-    this._setSignedIn(true);
+    if (!this._signedIn && url !== this._url(['collab-ai', 'me'])) {
+      // Somebody is signed in again; before anything goes on, it is asked who.
+      this.me().catch(() => undefined);
+    }
     return response;
   }
 
@@ -470,6 +513,24 @@ export class CollabClient implements ICollabClient {
       this._settings.baseUrl,
       ...parts.map(part => encodeURIComponent(part))
     );
+  }
+
+  /** Call nothing in the name of whoever is signed in instead of the page's person. */
+  private _refuseStranger(): void {
+    if (this._stranger !== null) {
+      throw new ApiError(401, {
+        message: `Now ${this._stranger} is signed in in this browser; reload the page.`,
+        reason: 'not_authenticated'
+      });
+    }
+  }
+
+  private _onStranger(name: string): void {
+    if (this._stranger === null) {
+      this._stranger = name;
+      this._signedIn = false;
+      this._signedInChanged.emit(false);
+    }
   }
 
   private _setSignedIn(signedIn: boolean): void {
@@ -482,6 +543,9 @@ export class CollabClient implements ICollabClient {
   /** What was asked to be confirmed, by the calls that ask for it once more. */
   private readonly _confirmations = new Map<string, string>();
   private _signedIn = true;
+  private _stranger: string | null = null;
+  /** The id of the person for whom this page was loaded; empty while it is not known. */
+  private _userId = pageUser();
   private readonly _signedInChanged = new Signal<this, boolean>(this);
 }
 

@@ -13,7 +13,9 @@ export class ApiError extends Error {
   constructor(
     /** The HTTP status. */
     readonly status: number,
-    body: IErrorBody
+    body: IErrorBody,
+    /** Milliseconds after which the server wants to be asked again; null where it says none. */
+    readonly retryAfter: number | null = null
   ) {
     super(body.message);
     this.name = 'ApiError';
@@ -35,13 +37,30 @@ export class ApiError extends Error {
   /**
    * Whether the caller is no longer signed in.
    *
-   * A 403 of this package names its reason and means a known user with too few rights; one
-   * without a reason is Jupyter's way to say that it knows nobody.
+   * A 403 does not say so: of this package it means a known user with too few rights, and
+   * without a reason it is a proxy's.
    */
   get loginEnded(): boolean {
-    return this.status === 401 || (this.status === 403 && this.reason === null);
+    return this.status === 401;
+  }
+
+  /**
+   * Whether the same call would be refused again.
+   *
+   * Only this package's own words say so: a proxy answers 404 or 403, too, while the server
+   * behind it starts anew.
+   */
+  get isFinal(): boolean {
+    return (
+      this.reason !== null && this.status < 500 && !PASSING.has(this.status)
+    );
   }
 }
+
+/** Statuses below 500 that say "not now": timeout, locked, too early, too many. */
+const PASSING: ReadonlySet<number> = new Set([408, 423, 425, 429]);
+/** Milliseconds after which is asked again at the latest, whatever the server says. */
+const LONGEST_WAIT = 60_000;
 
 /**
  * Return what to tell a person of whatever was thrown by a call: one sentence on which they can
@@ -68,8 +87,11 @@ export function sentenceOf(error: unknown, trans: TranslationBundle): string {
 function sentenceForStatus(status: number, trans: TranslationBundle): string {
   switch (status) {
     case 401:
-    case 403:
       return trans.__('You are no longer signed in; sign in again.');
+    case 403:
+      return trans.__(
+        'Something between you and the server does not allow this; reload the page and try again.'
+      );
     case 404:
       return trans.__(
         'The server doesn’t know this; reload the page and try again.'
@@ -102,13 +124,30 @@ function sentenceForStatus(status: number, trans: TranslationBundle): string {
 /**
  * Make an error of an answer, whatever its body is.
  */
-export function toApiError(status: number, text: string): ApiError {
+export function toApiError(
+  status: number,
+  text: string,
+  retryAfter: string | null = null
+): ApiError {
   return new ApiError(
     status,
     parseBody(text) ?? {
       message: sentenceForStatus(status, nullTranslator.load(''))
-    }
+    },
+    parseWait(retryAfter)
   );
+}
+
+/** Return the milliseconds of a `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date. */
+function parseWait(value: string | null): number | null {
+  if (!value?.trim()) {
+    return null;
+  }
+  const seconds = Number(value);
+  const wait = Number.isFinite(seconds)
+    ? seconds * 1000
+    : Date.parse(value) - Date.now();
+  return Number.isFinite(wait) ? Math.min(wait, LONGEST_WAIT) : null;
 }
 
 function parseBody(text: string): IErrorBody | null {

@@ -17,3 +17,8 @@ export function runsCode(): RunsCode {
 export function isMember(): boolean {
   return PageConfig.getOption('collabAiAdmin') === 'false';
 }
+
+/** Return the id of the account that the page was loaded as; empty where there are none. */
+export function pageUser(): string {
+  return PageConfig.getOption('collabAiUser');
+}

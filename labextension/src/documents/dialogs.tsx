@@ -7,6 +7,9 @@ import {
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+/** Characters that are shown of a text; a longer one would hold the page up. */
+const SHOWN = 100_000;
+
 class TextBody extends ReactWidget {
   constructor(
     private readonly _sentence: string,
@@ -26,7 +29,11 @@ class TextBody extends ReactWidget {
             readOnly
             aria-label={this._label}
             rows={Math.min(12, this._text.split('\n').length + 1)}
-            value={this._text}
+            value={
+              this._text.length > SHOWN
+                ? `${this._text.slice(0, SHOWN)}…`
+                : this._text
+            }
           />
         )}
       </>

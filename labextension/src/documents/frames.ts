@@ -14,6 +14,10 @@ export interface IRightFrame {
 export interface IHello extends IRightFrame {
   readonly type: 'hello';
   readonly epoch: string;
+  /** The id of the account that the socket is of. */
+  readonly user: string;
+  /** Bytes that a message to the server may have; null where it is not known. */
+  readonly max_message: number | null;
 }
 
 export interface IRoleChanged extends IRightFrame {
@@ -28,7 +32,8 @@ export interface ISaved {
 export interface IRefused {
   readonly type: 'refused';
   readonly reason: string;
-  readonly client: number;
+  /** Null where only deletions were refused, under an id that is not known. */
+  readonly client: number | null;
   /** The first of the client's structs that was refused; null where none was. */
   readonly from_clock: number | null;
 }

@@ -1,4 +1,4 @@
-import type * as Y from 'yjs';
+import * as Y from 'yjs';
 
 import { ownClock } from './ownText';
 
@@ -20,7 +20,7 @@ export class Ledger {
     _doc.on('update', (_update, _origin, _, transaction) => {
       if (transaction.local) {
         this._made += 1;
-        if (takesAway(transaction)) {
+        if (takesAway(transaction, this._clock)) {
           this._takenAway = this._made;
         }
       }
@@ -87,11 +87,34 @@ export class Ledger {
   private _frames = 0;
 }
 
-/** Whether something of the content is deleted; the map `state` is JupyterLab's own. */
-function takesAway({ deleteSet, changed, doc }: Y.Transaction): boolean {
-  if (deleteSet.clients.size === 0) {
-    return false;
-  }
+/**
+ * Whether something of the content is deleted that others may have; the map `state` is
+ * JupyterLab's own.
+ *
+ * @param recorded the own clock up to which everything is recorded
+ */
+function takesAway(
+  { deleteSet, doc }: Y.Transaction,
+  recorded: number
+): boolean {
   const state: unknown = doc.share.get('state');
-  return [...changed.keys()].some(type => type !== state);
+  for (const [client, ranges] of deleteSet.clients) {
+    const structs = doc.store.clients.get(client) ?? [];
+    const known =
+      client === doc.clientID
+        ? ranges.filter(({ clock }) => clock < recorded)
+        : ranges;
+    for (const { clock, len } of known) {
+      let index = Y.findIndexSS(structs, clock);
+      let struct = structs[index];
+      while (struct !== undefined && struct.id.clock < clock + len) {
+        if (!(struct instanceof Y.Item) || struct.parent !== state) {
+          return true;
+        }
+        index += 1;
+        struct = structs[index];
+      }
+    }
+  }
+  return false;
 }

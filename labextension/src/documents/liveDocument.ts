@@ -102,6 +102,11 @@ export class LiveDocument implements ILiveDocument {
     return this._trouble;
   }
 
+  /** Why it can't be opened for now, while that is being tried again; null where it can. */
+  get obstacle(): string | null {
+    return this._obstacle;
+  }
+
   get isDisposed(): boolean {
     return this._isDisposed;
   }
@@ -144,6 +149,13 @@ export class LiveDocument implements ILiveDocument {
   setUnsaved(unsaved: boolean): void {
     if (unsaved !== this._unsaved) {
       this._unsaved = unsaved;
+      this._changed.emit();
+    }
+  }
+
+  setObstacle(obstacle: string | null): void {
+    if (obstacle !== this._obstacle) {
+      this._obstacle = obstacle;
       this._changed.emit();
     }
   }
@@ -216,6 +228,7 @@ export class LiveDocument implements ILiveDocument {
   private _unsaved = false;
   private _heldUntil: number | undefined = undefined;
   private _trouble: string | null = null;
+  private _obstacle: string | null = null;
   private _closed = false;
   private _isDisposed = false;
 }

@@ -15,6 +15,7 @@ import { WebsocketProvider } from 'y-websocket';
 
 import type { ICollabClient, IDocumentSession } from '../api/client';
 import { ApiError } from '../api/errors';
+import { pageUser } from '../api/page';
 import { CellDrafts } from './cellDrafts';
 import { type ISaveReply, parseFrame, type RawFrame } from './frames';
 import { Ledger } from './ledger';
@@ -29,10 +30,13 @@ export const SIGNED_OUT = 4401;
 export const REMOVED = 4403;
 const NOT_FOUND = 4404;
 const RESET = 4409;
+const TOO_LARGE = 1009;
 /** Attempts to reach a room that fail without a word before the reason is asked for. */
 const SILENT_FAILURES = 2;
 /** Milliseconds between two attempts to find out how a document is opened. */
 const RETRY = 2_000;
+/** Attempts that fail before the person is told; the first may be a hiccup. */
+const QUIET_FAILURES = 1;
 /** Milliseconds that a save may take. */
 const SAVE_TIMEOUT = 30_000;
 
@@ -45,10 +49,17 @@ export interface IEndedForGood {
 }
 
 /** Why a document can't go on as it is, with what was typed in it and was not recorded. */
-export type Ending =
-  | { readonly kind: 'reset'; readonly reason: string; readonly text: string }
-  | { readonly kind: 'refused'; readonly text: string }
-  | IEndedForGood;
+export type Ending = INotTaken | IEndedForGood;
+
+/** Something that was not taken, so that the document has to be opened anew. */
+export interface INotTaken {
+  readonly kind: 'reset' | 'refused' | 'too_large';
+  /** The server's word for it. */
+  readonly reason: string;
+  readonly text: string;
+  /** Whether something that was deleted or replaced is back. */
+  readonly removal: boolean;
+}
 
 export interface IProviderOptions extends IDocumentProviderFactory.IOptions {
   readonly client: ICollabClient;
@@ -108,7 +119,6 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
       return;
     }
     this._isDisposed = true;
-    window.clearTimeout(this._retry);
     this._options.user.userChanged.disconnect(this._showUser, this);
     this._options.client.signedInChanged.disconnect(this._onSignedIn, this);
     this._disconnect();
@@ -173,14 +183,17 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   // ------------------------------------------------------------ the connection
 
   private async _connect(): Promise<void> {
+    const attempt = this._attempt;
     let session: IDocumentSession;
     try {
       session = await this._openDocument();
     } catch (error) {
-      this._onOpenFailed(error);
+      if (attempt === this._attempt) {
+        this._onOpenFailed(error);
+      }
       return;
     }
-    if (this._isDisposed || this._options.model.isDisposed) {
+    if (attempt !== this._attempt || this._options.model.isDisposed) {
       return;
     }
     const settings =
@@ -213,6 +226,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
     provider.on('status', ({ status }) => {
       if (status === 'connected') {
         this._silentFailures = 0;
+        this._options.live.setObstacle(null);
         this._options.live.setConnection('online');
       } else if (
         status === 'disconnected' &&
@@ -230,20 +244,21 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
 
   private async _openDocument(): Promise<IDocumentSession> {
     const { client, live, format, contentType } = this._options;
-    for (;;) {
+    const attempt = this._attempt;
+    for (let failures = 1; ; failures += 1) {
       try {
         return await client.openDocument(live.path, format, contentType);
       } catch (error) {
-        const hopeless = error instanceof ApiError && error.status < 500;
-        if (hopeless || this._isDisposed) {
+        if (endsIt(error) || attempt !== this._attempt) {
           throw error;
         }
+        if (failures > QUIET_FAILURES) {
+          this._noteObstacle(this._obstacleOf(error));
+        }
+        const wait = error instanceof ApiError ? error.retryAfter : null;
         await new Promise(resolve => {
-          this._retry = window.setTimeout(resolve, RETRY);
+          this._retry = window.setTimeout(resolve, Math.max(wait ?? 0, RETRY));
         });
-        if (this.isDisposed) {
-          throw error;
-        }
       }
     }
   }
@@ -252,6 +267,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
     if (this._isDisposed) {
       return;
     }
+    this._options.live.setObstacle(null);
     const message = error instanceof Error ? error.message : String(error);
     if (this._hasSynced) {
       this._end(
@@ -269,10 +285,10 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   private _countingSocket(base: typeof WebSocket): typeof WebSocket {
     const onOpening = (): void => {
       this._ledger.opened();
+      // Where there are no accounts, there is nobody else, and nobody who says so.
+      this._greeted = pageUser() === '';
     };
-    const onSending = (data: unknown): void => {
-      this._onSending(data);
-    };
+    const onSending = (data: unknown): boolean => this._onSending(data);
     return class extends base {
       constructor(url: string | URL, protocols?: string | string[]) {
         super(url, protocols);
@@ -282,22 +298,44 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
       override send(
         data: string | ArrayBufferLike | Blob | ArrayBufferView<ArrayBuffer>
       ): void {
-        onSending(data);
-        super.send(data);
+        if (onSending(data)) {
+          super.send(data);
+        }
       }
     };
   }
 
-  private _onSending(data: unknown): void {
+  /** Return whether a message may go. */
+  private _onSending(data: unknown): boolean {
     // Sync frames that carry an update: 0 1 (step 2) and 0 2 (update).
     if (
-      data instanceof Uint8Array &&
-      data[0] === 0 &&
-      (data[1] === 1 || data[1] === 2)
+      !(data instanceof Uint8Array) ||
+      data[0] !== 0 ||
+      (data[1] !== 1 && data[1] !== 2)
     ) {
-      this._ledger.sent();
-      this._noteUnsaved();
+      return true;
     }
+    if (!this._greeted) {
+      // Whose socket it is, is not known yet; the step 2 that follows has all of it.
+      return false;
+    }
+    if (data.byteLength > this._maxMessage) {
+      // The server would end the connection, and not say more than that.
+      const limit = Math.floor((this._maxMessage / 2 ** 20) * 10) / 10;
+      window.setTimeout(() => {
+        this._notTaken(
+          'too_large',
+          this._options.trans.__(
+            'at most %1 MB can be put in at once.',
+            `${limit}`
+          )
+        );
+      });
+      return false;
+    }
+    this._ledger.sent();
+    this._noteUnsaved();
+    return true;
   }
 
   private _onSynced(room: string): void {
@@ -324,9 +362,19 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   }
 
   private _onFrame(frame: RawFrame): void {
-    const { live, model } = this._options;
+    const { client, live, model } = this._options;
     switch (frame.type) {
       case 'hello':
+        if (!client.isMine(frame.user)) {
+          // Before it is answered with what the person has typed: that is not the other's.
+          this._end(SIGNED_OUT, '');
+          this._disconnect();
+          break;
+        }
+        this._greeted = true;
+        this._maxMessage = frame.max_message ?? Number.POSITIVE_INFINITY;
+        live.setRight(frame);
+        break;
       case 'role':
         live.setRight(frame);
         break;
@@ -349,23 +397,24 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
         });
         break;
       case 'refused':
-        if (frame.client === model.ydoc.clientID) {
-          this._stop();
-          this._options.onEnding({
-            kind: 'refused',
-            text:
-              frame.from_clock === null
-                ? this._unrecorded()
-                : ownText(model.ydoc, frame.client, frame.from_clock)
-          });
+        if (frame.client === null || frame.client === model.ydoc.clientID) {
+          this._notTaken(
+            'refused',
+            frame.reason,
+            frame.client === null || frame.from_clock === null
+              ? this._unrecorded()
+              : ownText(model.ydoc, frame.client, frame.from_clock)
+          );
         }
         break;
       case 'reset':
-        this._reset(frame.reason);
+        this._notTaken('reset', frame.reason);
         break;
       case 'end':
         if (frame.code === RESET) {
-          this._reset(frame.message);
+          this._notTaken('reset', frame.message);
+        } else if (frame.code === TOO_LARGE) {
+          this._notTaken('too_large', frame.message);
         } else if (!frame.reconnect) {
           this._end(frame.code, frame.message);
         }
@@ -379,14 +428,16 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
     }
   }
 
-  private _reset(reason: string): void {
+  /** Let the document be opened anew, without what was not taken. */
+  private _notTaken(
+    kind: INotTaken['kind'],
+    reason: string,
+    text = this._unrecorded()
+  ): void {
     if (!this._stopped) {
+      const removal = this._ledger.pendingRemoval;
       this._stop();
-      this._options.onEnding({
-        kind: 'reset',
-        reason,
-        text: this._unrecorded()
-      });
+      this._options.onEnding({ kind, reason, text, removal });
     }
   }
 
@@ -416,7 +467,11 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
     if (this._stopped) {
       return false;
     }
-    if (event.code === 1003 || event.code === 1009) {
+    if (event.code === TOO_LARGE) {
+      this._notTaken('too_large', event.reason);
+      return false;
+    }
+    if (event.code === 1003) {
       // Jupyter's own words come here where another server part than ours ends a room.
       this._end(event.code, sentenceOf(event.reason));
       return false;
@@ -426,14 +481,42 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
 
   private async _findOut(): Promise<void> {
     const { client, live, format, contentType } = this._options;
+    const attempt = this._attempt;
     try {
       await client.openDocument(live.path, format, contentType);
+      this._noteObstacle(
+        this._options.trans.__(
+          'The server answers, but no WebSocket to it can be opened.'
+        )
+      );
     } catch (error) {
-      if (error instanceof ApiError && error.status < 500) {
-        this._onOpenFailed(error);
+      if (attempt !== this._attempt) {
+        return;
       }
-      // Otherwise the server can't be reached, and is tried again.
+      if (endsIt(error)) {
+        this._onOpenFailed(error);
+      } else {
+        this._noteObstacle(this._obstacleOf(error));
+      }
     }
+  }
+
+  /** Say why the first connection is not made yet; of a later one, the banner says enough. */
+  private _noteObstacle(message: string): void {
+    if (!this._hasSynced && !this._stopped && !this._isDisposed) {
+      this._options.live.setObstacle(message);
+    }
+  }
+
+  private _obstacleOf(error: unknown): string {
+    const { trans } = this._options;
+    if (error instanceof ApiError) {
+      // Without a reason it is a proxy's answer, of which the status says most.
+      return error.reason === null
+        ? trans.__('The server can’t be reached (%1).', `${error.status}`)
+        : error.message;
+    }
+    return trans.__('The server can’t be reached.');
   }
 
   private _end(code: number, message: string): void {
@@ -442,6 +525,7 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
     }
     this._stop();
     if (code === SIGNED_OUT) {
+      this._signedOut = true;
       this._options.client.noteSignedOut();
     }
     this._options.onEnding({
@@ -455,25 +539,29 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   /** Send nothing any more, and let nothing be typed that would go nowhere. */
   private _stop(): void {
     this._stopped = true;
+    this._options.live.setObstacle(null);
     this._options.live.close();
     if (this._socket !== null) {
       this._socket.shouldConnect = false;
     }
   }
 
-  private _onSignedIn(_: ICollabClient, signedIn: boolean): void {
-    // Signed in again in another tab: what was typed before is still here and is sent now.
+  private _onSignedIn(client: ICollabClient, signedIn: boolean): void {
     if (signedIn && this._signedOut) {
+      // Signed in again in another tab: what was typed before is still here and is sent now.
       this._signedOut = false;
       this._stopped = false;
       this._options.live.reopen();
       void this.reconnect();
-    } else if (!signedIn && this._stopped) {
-      this._signedOut = true;
+    } else if (client.stranger !== null) {
+      this._end(SIGNED_OUT, '');
+      this._disconnect();
     }
   }
 
   private _disconnect(): void {
+    this._attempt += 1;
+    window.clearTimeout(this._retry);
     this._socket?.destroy();
     this._socket = null;
   }
@@ -491,12 +579,23 @@ export class DocumentProvider implements IDocumentProvider, IForkProvider {
   private _isDisposed = false;
   private _hasSynced = false;
   private _stopped = false;
+  /** Whether it was stopped because the login had ended, and not for good. */
   private _signedOut = false;
   private _saveCounter = 0;
   private _silentFailures = 0;
+  /** Counts the connections that were wanted, so that one that is not any more is not made. */
+  private _attempt = 0;
+  /** Whether the server has said whose the socket is, and it is the page's person's. */
+  private _greeted = false;
+  private _maxMessage = Number.POSITIVE_INFINITY;
   private _retry: number | undefined = undefined;
   private readonly _ledger: Ledger;
   private readonly _drafts: CellDrafts | null;
+}
+
+/** Whether an attempt to open a document need not be made again, at least by this login. */
+function endsIt(error: unknown): boolean {
+  return error instanceof ApiError && (error.isFinal || error.loginEnded);
 }
 
 function sentenceOf(reason: string): string {

@@ -51,7 +51,7 @@ export async function reopen(
     return {
       place,
       path: widget.context.path,
-      factory: factoryOf(widget),
+      factory: factoryOf(app, manager, widget),
       view: viewOf(widget),
       focused: widget === current,
       typing: widget.node.contains(document.activeElement)
@@ -62,7 +62,8 @@ export async function reopen(
   }
   for (const { place, path, factory, view, focused, typing } of places) {
     try {
-      const widget = manager.openOrReveal(path, factory, undefined, {
+      // Not "reveal": there may have been two views of the same kind.
+      const widget = manager.open(path, factory, undefined, {
         ref: place.id,
         mode: 'tab-before',
         activate: focused
@@ -85,11 +86,26 @@ interface IView {
   readonly scroll: number;
 }
 
-function factoryOf(widget: DocumentWidget): string {
+/** Return the name of the factory that has made a view, or one of the same kind. */
+function factoryOf(
+  app: JupyterFrontEnd,
+  manager: IDocumentManager,
+  widget: DocumentWidget
+): string {
   if (widget instanceof NotebookPanel) {
     return 'Notebook';
   }
-  return widget.content instanceof FileEditor ? 'Editor' : 'default';
+  if (widget.content instanceof FileEditor) {
+    return 'Editor';
+  }
+  const { path } = widget.context;
+  for (const { name } of app.docRegistry.preferredWidgetFactories(path)) {
+    const made = manager.findWidget(path, name);
+    if (made?.content.constructor === widget.content.constructor) {
+      return name;
+    }
+  }
+  return 'default';
 }
 
 function scrollerOf(widget: Widget): Element | null {

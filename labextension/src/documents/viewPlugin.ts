@@ -24,13 +24,18 @@ import { DocumentBanner } from './banner';
 import { CellKeeper } from './cellKeeper';
 import { tell } from './dialogs';
 import { guardCommands, type IFront, refreshCommands } from './editCommands';
-import { keep, take } from './keptText';
+import { forgetFirst, keep, kept } from './keptText';
 import type { ILiveDocument, LiveDocument } from './liveDocument';
 import { markReadOnly } from './readOnlyMarks';
 import { NotebookGuard } from './notebookGuard';
 import { readOnlyEditor } from './readOnlyEditor';
 import { closeAll, reopen } from './reopen';
-import { type IEndedForGood, REMOVED, SIGNED_OUT } from './provider';
+import {
+  type IEndedForGood,
+  type INotTaken,
+  REMOVED,
+  SIGNED_OUT
+} from './provider';
 import type { IEnded, LiveDocuments } from './service';
 import { ILiveDocumentsToken } from './tokens';
 
@@ -95,13 +100,10 @@ export const viewPlugin: JupyterFrontEndPlugin<void> = {
       endings.handle(ended);
     });
     void app.restored.then(async () => {
-      for (const { path, text } of take()) {
-        await tell(
-          trans.__('Your text from before'),
-          trans.__('This could not be taken into %1 any more:', path),
-          text,
-          trans
-        );
+      for (const { sentence, text } of kept()) {
+        await tell(trans.__('Not taken'), sentence, text, trans);
+        // Not before it was answered: the page may be left meanwhile.
+        forgetFirst();
       }
     });
   }
@@ -131,6 +133,27 @@ function attend(live: LiveDocument, trans: TranslationBundle): void {
       });
     }
   });
+  let told: string | null = null;
+  let shown: string | null = null;
+  const show = (): void => {
+    const obstacle = live.isDisposed ? null : live.obstacle;
+    if (obstacle === told) {
+      return;
+    }
+    told = obstacle;
+    if (shown !== null) {
+      Notification.dismiss(shown);
+      shown = null;
+    }
+    if (obstacle !== null) {
+      shown = Notification.warning(
+        trans.__('%1: %2 Trying again…', live.path, obstacle),
+        { autoClose: false }
+      );
+    }
+  };
+  live.changed.connect(show);
+  live.disposed.connect(show);
   live.lost.connect((_, { text }) => {
     void tell(
       trans.__('Not taken'),
@@ -215,7 +238,6 @@ class Endings {
   ) {}
 
   handle({ document, ending }: IEnded): void {
-    const trans = this._trans;
     if (ending.kind === 'ended') {
       if (ending.code === SIGNED_OUT) {
         // The person is asked to sign in again; what they typed comes along.
@@ -229,29 +251,20 @@ class Endings {
       }, TOGETHER);
       return;
     }
-    const reason =
-      ending.kind === 'refused'
-        ? trans.__(
-            'Your last change to %1 was not taken, because you may no longer edit it.',
-            document.path
-          )
-        : trans.__(
-            'Your last change to %1 was not taken, because the document had to be opened anew.',
-            document.path
-          );
-    void this._reopen(document, ending.text, reason);
+    void this._reopen(document, ending);
   }
 
   private async _reopen(
     document: LiveDocument,
-    text: string,
-    reason: string
+    ending: INotTaken
   ): Promise<void> {
-    const { path } = document;
+    const { text, removal, kind } = ending;
+    const sentence = this._sentenceOf(document.path, ending);
+    const isTold = text || removal || kind === 'too_large';
     if (this._shell === null || this._manager === null) {
       // Notebook 7 has one document a page.
-      if (text) {
-        keep({ path, text });
+      if (isTold) {
+        keep({ sentence, text });
       }
       window.location.reload();
       return;
@@ -261,9 +274,41 @@ class Endings {
     } catch (error) {
       console.error('A document could not be opened anew.', error);
     }
-    if (text) {
-      await tell(this._trans.__('Not taken'), reason, text, this._trans);
+    if (isTold) {
+      await tell(this._trans.__('Not taken'), sentence, text, this._trans);
     }
+  }
+
+  private _sentenceOf(
+    path: string,
+    { kind, reason, removal }: INotTaken
+  ): string {
+    const trans = this._trans;
+    if (kind === 'too_large') {
+      return trans.__(
+        'What you last put into %1 was not taken: %2',
+        path,
+        reason || trans.__('it is too large to be put in at once.')
+      );
+    }
+    const sentence =
+      kind === 'reset'
+        ? trans.__(
+            'Your last change to %1 was not taken, because the document had to be opened anew.',
+            path
+          )
+        : reason === 'role_required'
+          ? trans.__(
+              'Your last change to %1 was not taken, because you may no longer edit it.',
+              path
+            )
+          : trans.__(
+              'Your last change to %1 was not taken, because it was begun under another account.',
+              path
+            );
+    return removal
+      ? `${sentence} ${trans.__('What you had deleted or replaced is back.')}`
+      : sentence;
   }
 
   private async _tellOver(): Promise<void> {
@@ -309,7 +354,13 @@ class Endings {
     }
     const onLeaving = (): void => {
       if (document.connection === 'ended') {
-        keep({ path: document.path, text });
+        keep({
+          sentence: this._trans.__(
+            'This could not be taken into %1 any more:',
+            document.path
+          ),
+          text
+        });
       }
     };
     window.addEventListener('pagehide', onLeaving, { once: true });
