@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import ServerFactory
+from tests.support.processes import wait_until
+from tests.support.server import LabServer, ServerFactory
+
+
+def ready(server: LabServer) -> list[str]:
+    """Return the lines of the log once all of the start is in it: it answers a little before."""
+    wait_until(lambda: "Ready:" in server.log, timeout=30, what="the server says that it is ready")
+    return server.log.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +49,7 @@ async def test_a_root_that_can_not_be_written_costs_one_line(
     # (Nothing is forbidden to root, who may run this, but a file is no folder to anybody.)
     (server.root / "users").write_text("in the way")
     await asyncio.to_thread(server.start)
-    lines = [line for line in server.log.splitlines() if "The folder of" in line]
+    lines = [line for line in await asyncio.to_thread(ready, server) if "The folder of" in line]
     assert len(lines) == 1, server.log
     assert "could not be made" in lines[0]
     assert "Traceback" not in server.log
@@ -54,7 +61,8 @@ async def test_the_log_says_where_all_is_and_who_may_register(
 ) -> None:
     server = await asyncio.to_thread(collab_server)
     data = server.folder / "data" / "collab-ai"
-    lines = [line for line in server.log.splitlines() if "jupyter_collab_ai.app]" in line]
+    told = await asyncio.to_thread(ready, server)
+    lines = [line for line in told if "jupyter_collab_ai.app]" in line]
     assert len(lines) == 1, server.log
     assert re.match(r"\[I \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", lines[0])
     assert lines[0].endswith(

@@ -178,10 +178,13 @@ async def test_an_ended_login_is_told_once_and_taken_back(
     await expect(page.get_by_role("alert").get_by_text("Sign in to go on.")).to_be_visible()
     await expect(toast).to_have_count(1)
 
+    # Somebody is signed in again; it is the same person.
+    answers.me = (200, ME)
     answers.sessions = lambda after: (200, {"items": [], "next": None})
     await again.click()
     await expect(toast).to_have_count(0)
 
+    answers.me = (401, SIGNED_OUT)
     answers.sessions = lambda after: (401, SIGNED_OUT)
     await again.click()
     async with page.expect_request("**/login?next=**") as request:
