@@ -475,6 +475,7 @@ async def test_all_views_of_a_document_come_back(lab: LabServer, people: People)
     assert not people.faults
 
 
+@pytest.mark.slow
 async def test_a_document_that_cannot_be_opened_for_now_says_why(
     lab: LabServer, people: People
 ) -> None:

@@ -40,7 +40,7 @@ async def is_sound(page: Page) -> None:
         assert await fields.nth(number).evaluate("field => field.labels.length") == 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_one_joins_by_keyboard_on_a_narrow_screen(
     lab: LabServer, people: People, scheme: str
 ) -> None:

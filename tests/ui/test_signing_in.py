@@ -43,7 +43,7 @@ def _end_logins(lab: LabServer, name: str) -> None:
 
 # Either way the page finds out by itself: JupyterLab's pages tell each other that they are loaded,
 # and the socket says whose it is.
-@pytest.mark.parametrize("page", ["lab", "collab-ai/account"])
+@pytest.mark.parametrize("page", ["lab", pytest.param("collab-ai/account", marks=pytest.mark.slow)])
 async def test_what_one_has_typed_does_not_become_that_of_who_signs_in_next(
     lab: LabServer, people: People, page: str
 ) -> None:
