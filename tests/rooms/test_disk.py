@@ -236,16 +236,24 @@ def _fill_the_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[]
     return end
 
 
+async def _types_on_a_full_disk(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Client, Callable[[], None]]:
+    """Let somebody add a line that can't be saved until what is returned is called."""
+    monkeypatch.setattr(projection, "LAST_RETRY", 0.1)
+    house.write("a.py", "x\n")
+    ada = await house.client("ada", "a.py")
+    end = _fill_the_disk(house, monkeypatch)
+    await ada.type("y\n")
+    return ada, end
+
+
 async def test_a_save_that_fails_is_told_and_tried_again(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(projection, "LAST_RETRY", 0.1)
-    house.write("a.py", "x\n")
-    ada = await house.client("ada", "a.py")
     before = _unsaved()
-    end = _fill_the_disk(house, monkeypatch)
-    await ada.type("y\n")
+    ada, end = await _types_on_a_full_disk(house, monkeypatch)
     told = house.events.published
     await until(lambda: [data.get("saved") for _, data in told].count(False) > 2)
     name = f"{ada.room.document.id} ('a.py')"
@@ -264,12 +272,8 @@ async def test_a_save_that_fails_is_told_and_tried_again(
 async def test_what_could_not_be_saved_at_the_end_is_named(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(projection, "LAST_RETRY", 0.1)
-    house.write("a.py", "x\n")
-    ada = await house.client("ada", "a.py")
     before = _unsaved()
-    end = _fill_the_disk(house, monkeypatch)
-    await ada.type("y\n")
+    ada, end = await _types_on_a_full_disk(house, monkeypatch)
     await until(lambda: _unsaved() == before + 1)
     await until(lambda: len(house.events.published) > 2)
     await house.rooms.close_all(within=5)

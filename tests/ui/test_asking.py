@@ -11,7 +11,7 @@ from playwright.async_api import Route, expect
 from examples.story.model import ModelServer
 from tests.support.server import LabServer
 from tests.ui.people import PASSWORD, PATIENCE, People, Person
-from tests.ui.test_changes import Wire, call, share
+from tests.ui.test_changes import call, come_tapped, share
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -85,9 +85,7 @@ async def test_what_is_taken_back_before_the_answer_comes_is_offered(
     """The socket may be quicker than the answer to the call."""
     model.answer = lambda _: "x = 1\n"
     _, link = share(lab, "early.py", "editor", "y = 2\n")
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
+    ben, wire = await come_tapped(people, "ben", link)
     await ben.sees("y = 2")
 
     async def late(route: Route) -> None:

@@ -122,16 +122,27 @@ class Wire:
         self._page.send(b"\x02" + size + text)
 
 
+async def come_tapped(people: People, name: str, link: str) -> tuple[Person, Wire]:
+    """Let somebody new open an invitation, and return the document's socket of their page, too."""
+    person, wire = await people.come(name), Wire()
+    await wire.tap(person)
+    await person.follow(link)
+    return person, wire
+
+
+async def type_line(person: Person, file: Path, line: str) -> None:
+    """Let somebody type a line below :data:`TEXT`, and wait until it is in the file."""
+    await person.type_at("End", f"{line}\n")
+    await eventually(lambda: file.read_text() == f"{TEXT}{line}\n")
+
+
 async def test_text_that_was_refused_is_offered_back_and_never_slips_in(
     lab: LabServer, people: People
 ) -> None:
     session, link = share(lab, "shop/demo.py", "editor")
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
-    await ben.type_at("End", "# taken\n")
+    ben, wire = await come_tapped(people, "ben", link)
     file = lab.root / "shop" / "demo.py"
-    await eventually(lambda: file.read_text() == TEXT + "# taken\n")
+    await type_line(ben, file, "# taken")
     # The page does not know yet that it may no longer write, and goes on typing.
     wire.hold = "role"
     role = {"session_id": session, "username": "ben", "role": "viewer"}
@@ -163,9 +174,7 @@ async def test_text_that_was_refused_is_offered_back_and_never_slips_in(
 
 async def test_a_document_is_opened_anew_in_its_place(lab: LabServer, people: People) -> None:
     _, link = share(lab, "shop/demo.py", "editor")
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
+    ben, wire = await come_tapped(people, "ben", link)
     await ben.page.evaluate("window.notReloaded = true")
     await ben.page.locator(".cm-content").click()
     await ben.page.keyboard.press("Control+End")
@@ -404,9 +413,7 @@ async def test_a_suggestion_is_taken_in_parts_or_made_anew(
 
 async def test_deletions_that_were_refused_are_told_of(lab: LabServer, people: People) -> None:
     session, link = share(lab, "shop/demo.py", "editor")
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
+    ben, wire = await come_tapped(people, "ben", link)
     await ben.sees("line_59")
     wire.hold = "role"
     role = {"session_id": session, "username": "ben", "role": "viewer"}
@@ -425,12 +432,9 @@ async def test_what_is_too_large_is_not_taken_and_the_document_goes_on(
     lab: LabServer, people: People
 ) -> None:
     _, link = share(lab, "shop/demo.py", "editor")
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
-    await ben.type_at("End", "# before\n")
+    ben, wire = await come_tapped(people, "ben", link)
     file = lab.root / "shop" / "demo.py"
-    await eventually(lambda: file.read_text() == TEXT + "# before\n")
+    await type_line(ben, file, "# before")
     hello = next(frame for frame in wire.said if b'"hello"' in frame)
     wire.tell({**json.loads(hello[hello.index(b"{") :]), "max_message": 2**20})
     large = "y" * (2**20 + 1)
@@ -446,9 +450,7 @@ async def test_what_is_too_large_is_not_taken_and_the_document_goes_on(
 
 async def test_all_views_of_a_document_come_back(lab: LabServer, people: People) -> None:
     _, link = share(lab, "shop/notes.md", "editor", "# Notes\n")
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
+    ben, wire = await come_tapped(people, "ben", link)
     await ben.sees("# Notes")
     page = ben.page
     await page.locator(".jp-FileEditor .cm-content").click(button="right")
@@ -519,9 +521,8 @@ async def test_a_document_outlives_what_a_proxy_says_while_the_server_starts_ane
     _, link = share(lab, "shop/demo.py", "editor")
     ben = await people.come("ben")
     await ben.follow(link)
-    await ben.type_at("End", "# before\n")
     file = lab.root / "shop" / "demo.py"
-    await eventually(lambda: file.read_text() == TEXT + "# before\n")
+    await type_line(ben, file, "# before")
     await asyncio.to_thread(lab.stop)
     asked: list[bytes] = []
 

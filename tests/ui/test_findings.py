@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 
 from tests.support.server import LabServer
 from tests.ui.people import PATIENCE, People, Person
-from tests.ui.test_changes import Wire, call, share
+from tests.ui.test_changes import call, come_tapped, share
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -74,9 +74,7 @@ async def test_what_was_found_while_the_connection_was_lost_is_shown(
     lab: LabServer, people: People
 ) -> None:
     session, link = share(lab, "lost.py", "viewer", FAULTY)
-    cleo, wire = await people.come("cleo"), Wire()
-    await wire.tap(cleo)
-    await cleo.follow(link)
+    cleo, wire = await come_tapped(people, "cleo", link)
     await cleo.sees("def is_open")
     await open_panel(cleo)
     await cleo.appears("Not looked at yet.")

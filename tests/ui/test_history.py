@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 
 from tests.support.server import LabServer
 from tests.ui.people import PATIENCE, People, Person
-from tests.ui.test_changes import Wire, call, share
+from tests.ui.test_changes import call, come_tapped, share
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -143,9 +143,7 @@ async def test_the_history_goes_on_when_the_document_is_opened_anew(
     people: People, lab: LabServer
 ) -> None:
     session, link = share(lab, "a.py", "editor", TEXT)
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
+    ben, wire = await come_tapped(people, "ben", link)
     await ben.sees("line_19")
     versions = await open_history(ben)
     restore = ben.button("Restore this version")

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from tests.support.server import LabServer
 from tests.ui.people import PASSWORD, PATIENCE, People, Person
-from tests.ui.test_changes import TEXT, Wire, call, eventually, share
+from tests.ui.test_changes import TEXT, call, come_tapped, eventually, share, type_line
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -53,9 +53,7 @@ async def test_what_one_has_typed_does_not_become_that_of_who_signs_in_next(
     cleo = await people.come("cleo")
     await cleo.follow(link)
     await cleo.page.close()
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
+    ben, wire = await come_tapped(people, "ben", link)
     await ben.sees("line_59")
     wire.dead = True
     await wire.cut()
@@ -75,8 +73,7 @@ async def test_what_one_has_typed_does_not_become_that_of_who_signs_in_next(
     await ben.page.goto(lab.base_url + "lab/tree/shop/demo.py")
     await ben.ready()
     await ben.sees("line_59")
-    await ben.type_at("End", "# Cleo\n")
-    await eventually(lambda: file.read_text() == TEXT + "# Cleo\n")
+    await type_line(ben, file, "# Cleo")
     await expect(ben.page.locator(".jp-Dialog")).to_have_count(0)
     # Who typed it gets it back.
     await _sign_in(ben, "ben", out=True)
@@ -93,11 +90,8 @@ async def test_nothing_is_sent_before_the_socket_says_whose_it_is(
 ) -> None:
     _, link = share(lab, "shop/demo.py", "editor")
     file = lab.root / "shop" / "demo.py"
-    ben, wire = await people.come("ben"), Wire()
-    await wire.tap(ben)
-    await ben.follow(link)
-    await ben.type_at("End", "# before\n")
-    await eventually(lambda: file.read_text() == TEXT + "# before\n")
+    ben, wire = await come_tapped(people, "ben", link)
+    await type_line(ben, file, "# before")
     wire.hold = "hello"
     wire.sent.clear()
     wire.said.clear()
